@@ -1,0 +1,57 @@
+# The commands of the project; each sets up what it needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test fast lint types imports claims promises bench lock proto clean
+
+help:  ## these lines
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /'
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "registry-bridge needs Python 3.11 or newer; name one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+venv: $(VENV)/ready  ## the virtual environment with everything pinned
+
+demo: venv  ## the bridge, a real Envoy and six sample servers; ONCE=1 checks by itself
+	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once)
+
+test: venv fast  ## every test, with real servers
+	$(BIN)/python -m pytest tests --ignore=tests/claims --ignore=tests/bench
+
+fast: venv lint types imports claims promises  ## lint, types, import contracts, pure tests
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: venv
+	$(BIN)/mypy
+
+imports: venv
+	$(BIN)/lint-imports --no-cache
+
+claims: venv
+	$(BIN)/python -m pytest tests/claims
+
+promises: venv  ## the rules that are due, and the tests that show them
+	@$(BIN)/python -m tests.promises
+
+bench: venv  ## the figures of the README, with peers
+	$(BIN)/python -m tests.bench
+
+lock:  ## pin the ranges of pyproject.toml anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements.lock
+
+proto: venv  ## generate the code of protos/
+	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=bridge/runtime --pyi_out=bridge/runtime protos/snapshot.proto
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,27 @@
+"""Profiles of hypothesis, and the promises of `promises.toml` that tests say they show."""
+
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "fast", max_examples=50, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "ci", max_examples=200, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+PROMISES: dict[str, str] = tomllib.loads((Path(__file__).parent / "promises.toml").read_text("utf-8"))["promises"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a marker whose promise nobody has written down."""
+    for item in items:
+        for marker in item.iter_markers("promise"):
+            for promise in marker.args:
+                if promise not in PROMISES:
+                    raise pytest.UsageError(f"{item.nodeid}: {promise} is not in tests/promises.toml")
