@@ -7,6 +7,7 @@ version of a view.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import NamedTuple, NewType, Self
 
 from bridge.table import Table
@@ -117,8 +118,8 @@ class Service:
     def of(cls, name: ServiceName, endpoints: Iterable[Endpoint], metadata: Metadata = ()) -> Self:
         """Sort the endpoints by id; ValueError when an id stands twice."""
         ordered = tuple(sorted(endpoints, key=_order))
-        for one, next_ in zip(ordered, ordered[1:], strict=False):
-            if _order(one) == _order(next_):
+        for one, following in pairwise(ordered):
+            if _order(one) == _order(following):
                 raise ValueError(f"{name}: endpoint {one.id} stands twice")
         return cls(name, ordered, metadata)
 
