@@ -47,7 +47,7 @@ class Stage:
     async def raise_curtain(self) -> None:
         """Start everything, and return when Envoy answers for both services."""
         free([*PAYMENTS, *LEDGER, ADMIN, XDS, FRONT, ENVOY])
-        envoy = await asyncio.to_thread(fetch, "newest")
+        envoy = await asyncio.to_thread(fetch, HERE.parent / "envoy" / "newest.lock", print)
         for instance in (*PAYMENTS, *LEDGER):
             await self.start(instance, sys.executable, "-m", "deploy.demo.sample", *instance.split(":"))
         await self.start_bridge()
