@@ -1,0 +1,299 @@
+"""What the merge of all sources comes to."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.merge import Catalog, Group, Input, Inputs, Merged, merge
+from bridge.model import Endpoint, EndpointId, Health, Locality, Port, Service, ServiceName, SourceName
+from bridge.table import Table
+from tests.builders import eid, endpoint, hosts, name, service, services
+
+PAY = name("shop/payments")
+CART = name("shop/cart")
+
+
+def source(called: str, *them: Service, seen: bool = True, stale: bool = False) -> Input:
+    return Input(SourceName(called), services(*them), seen, stale)
+
+
+def catalog(*sources: Input, opinions: Mapping[ServiceName, Mapping[EndpointId, Health]] | None = None) -> Catalog:
+    return merge(Inputs(sources, Table(opinions or {})), None)
+
+
+def payments(*sources: Input, opinions: Mapping[EndpointId, Health] | None = None) -> Merged:
+    merged = catalog(*sources, opinions={PAY: opinions} if opinions else None).services[PAY]
+    assert isinstance(merged, Merged)
+    return merged
+
+
+def only(merged: Merged) -> Endpoint:
+    (one,) = merged.endpoints()
+    return one
+
+
+def pay(*endpoints: str | Endpoint) -> Service:
+    return service("shop/payments", *endpoints)
+
+
+# Who counts
+
+
+def test_each_source_keeps_its_endpoints_in_a_group_in_the_order_of_the_configuration() -> None:
+    merged = payments(source("zk", pay("10.0.0.9:80")), source("k8s", pay("10.0.0.1:80", "10.0.0.2:80")))
+    assert [(group.source, [str(e.id) for e in group.endpoints]) for group in merged.groups] == [
+        ("zk", ["10.0.0.9:80"]),
+        ("k8s", ["10.0.0.1:80", "10.0.0.2:80"]),
+    ]
+    assert merged.also == ()
+
+
+@pytest.mark.promise("R-25")
+def test_of_two_sources_that_say_different_things_the_one_listed_first_wins_and_the_other_is_named() -> None:
+    vms = source("vms", pay(endpoint("10.0.0.1:80", weight=3, locality=Locality("eu", "dc1"))))
+    zk = source("zk", pay(endpoint("10.0.0.1:80", weight=7, locality=Locality("us", "dc9"))))
+    first = payments(vms, zk)
+    assert only(first).weight == 3
+    assert first.groups[0].source == "vms"
+    assert first.also == ((eid("10.0.0.1:80"), ("zk",)),)
+    second = payments(zk, vms)
+    assert only(second).locality == Locality("us", "dc9")
+    assert second.also == ((eid("10.0.0.1:80"), ("vms",)),)
+
+
+@pytest.mark.parametrize("native_first", [True, False])
+def test_a_native_record_beats_that_of_another_bridge_whatever_the_order(native_first: bool) -> None:
+    native = source("zk", pay(endpoint("10.0.0.1:80", weight=3)))
+    relayed = source("consul", pay(endpoint("10.0.0.1:80", weight=7, via="other-bridge")))
+    merged = payments(*((native, relayed) if native_first else (relayed, native)))
+    assert only(merged).weight == 3
+    assert only(merged).via == ""
+    assert merged.groups[0].source == "zk"
+    assert merged.also == ((eid("10.0.0.1:80"), ("consul",)),)
+
+
+def test_endpoints_that_share_a_port_number_are_one_and_their_ports_are_united() -> None:
+    merged = payments(
+        source("a", pay(endpoint("10.0.0.1:80", more=[Port("admin", 9000)]))),
+        source("b", pay(endpoint("10.0.0.1:9000", port="ops", more=[Port("grpc", 8081)]))),
+    )
+    assert only(merged).ports == (Port("http", 80), Port("admin", 9000), Port("grpc", 8081))
+
+
+def test_an_endpoint_joins_two_that_share_nothing_with_each_other() -> None:
+    merged = payments(
+        source("a", pay("10.0.0.1:80")),
+        source("b", pay("10.0.0.1:90")),
+        source("c", pay(endpoint("10.0.0.1:90", more=[Port("http", 80)]))),
+    )
+    assert [port.number for port in only(merged).ports] == [80, 90]
+    assert merged.also == ((eid("10.0.0.1:80"), ("b", "c")),)
+
+
+def test_two_endpoints_of_one_source_that_share_a_port_are_one() -> None:
+    merged = payments(
+        source(
+            "a",
+            pay(
+                endpoint("10.0.0.1:80", more=[Port("admin", 9000)]), endpoint("10.0.0.1:81", more=[Port("admin", 9000)])
+            ),
+        )
+    )
+    assert [port.number for port in only(merged).ports] == [80, 9000, 81]
+    assert merged.also == ()
+
+
+def test_the_same_port_on_another_address_is_another_endpoint() -> None:
+    assert len(list(payments(source("a", pay("10.0.0.1:80")), source("b", pay("10.0.0.2:80"))).endpoints())) == 2
+
+
+def test_a_service_that_a_source_says_without_endpoints_stays_in_the_catalog() -> None:
+    assert payments(source("a", pay())) == Merged(PAY)
+
+
+# Health
+
+
+H, D, U = Health.HEALTHY, Health.DEGRADED, Health.UNHEALTHY
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"), [(None, None, None), (H, None, H), (H, U, U), (D, H, D), (None, U, U)]
+)
+def test_health_is_the_worst_that_a_source_with_an_opinion_reports(
+    one: Health | None, other: Health | None, expected: Health | None
+) -> None:
+    merged = payments(
+        source("a", pay(endpoint("10.0.0.1:80", health=one))), source("b", pay(endpoint("10.0.0.1:80", health=other)))
+    )
+    assert only(merged).health is expected
+
+
+def test_a_stale_source_has_no_opinion_where_a_live_one_has() -> None:
+    red = source("a", pay(endpoint("10.0.0.1:80", health=U)), stale=True)
+    assert only(payments(red, source("b", pay(endpoint("10.0.0.1:80", health=H))))).health is H
+    assert only(payments(red, source("b", pay(endpoint("10.0.0.1:80"))))).health is U
+    assert only(payments(red)).health is U
+
+
+def test_a_checker_has_an_opinion_too() -> None:
+    merged = payments(source("a", pay(endpoint("10.0.0.1:80", health=H))), opinions={eid("10.0.0.1:80"): U})
+    assert only(merged).health is U
+
+
+# Holds
+
+
+def test_a_source_that_holds_an_endpoint_has_no_opinion_while_another_sees_it() -> None:
+    merged = payments(
+        source("a", pay(endpoint("10.0.0.1:80", health=U, held=True))),
+        source("b", pay(endpoint("10.0.0.1:80", health=H))),
+    )
+    assert not only(merged).held
+    assert only(merged).health is H
+
+
+def test_what_every_source_holds_is_held() -> None:
+    merged = payments(
+        source("a", pay(endpoint("10.0.0.1:80", held=True))),
+        source("b", pay(endpoint("10.0.0.1:80", health=D, held=True))),
+    )
+    assert only(merged).held
+    assert only(merged).health is D
+
+
+@pytest.mark.promise("R-38")
+def test_a_held_endpoint_whose_address_and_port_another_service_uses_is_left_out() -> None:
+    sources = (
+        source("a", pay(endpoint("10.0.0.1:80", held=True), "10.0.0.2:80")),
+        source("b", service("shop/cart", "10.0.0.1:80")),
+    )
+    merged = payments(*sources)
+    assert [str(e.id) for e in merged.endpoints()] == ["10.0.0.2:80"]
+    assert merged.reused == (eid("10.0.0.1:80"),)
+    assert len(list(catalog(*sources).services[CART].endpoints())) == 1
+
+
+@pytest.mark.promise("R-38")
+def test_a_held_endpoint_stays_while_the_other_service_holds_it_too_or_uses_another_port() -> None:
+    other = service("shop/cart", endpoint("10.0.0.1:80", held=True), "10.0.0.1:81")
+    assert only(payments(source("a", pay(endpoint("10.0.0.1:80", held=True)), other))).held
+
+
+@pytest.mark.promise("R-38")
+def test_a_held_endpoint_is_left_out_and_comes_back_as_its_address_is_used_and_freed() -> None:
+    held = pay(endpoint("10.0.0.1:80", held=True))
+    free = Inputs((source("a", held), source("b")))
+    used = Inputs((free.sources[0], source("b", service("shop/cart", endpoint("10.0.0.1:9", more=[Port("x", 80)])))))
+    at_first = merge(free, None)
+    then = merge(used, (free, at_first))
+    at_last = merge(free, (used, then))
+    assert [len(list(c.services[PAY].endpoints())) for c in (at_first, then, at_last)] == [1, 0, 1]
+    assert at_last == at_first
+
+
+# Waiting
+
+
+def test_sources_not_yet_seen_are_waited_for() -> None:
+    assert catalog(source("a", seen=False), source("b")).waiting == {"a"}
+
+
+# The law
+
+
+NAMES = [name(text) for text in ("shop/a", "shop/b", "data/c")]
+numbers = st.sampled_from([80, 81, 9000])
+endpoints = st.builds(
+    lambda host, ports, health, weight, via, held: Endpoint(
+        f"10.0.0.{host}",
+        tuple(Port(f"p{n}", n) for n in ports),
+        health=health,
+        weight=weight,
+        via=via,
+        held=held,
+    ),
+    st.integers(1, 3),
+    st.lists(numbers, min_size=1, max_size=2, unique=True),
+    st.sampled_from([None, *Health]),
+    st.integers(1, 2),
+    st.sampled_from(["", "", "other"]),
+    st.booleans(),
+)
+one_service = st.lists(endpoints, max_size=3, unique_by=lambda e: e.id)
+views = st.dictionaries(st.sampled_from(NAMES), one_service, max_size=3)
+states = st.lists(st.tuples(views, st.booleans(), st.booleans()), min_size=3, max_size=3)
+orders = st.permutations(["a", "b", "c"])
+opinion = st.dictionaries(
+    st.sampled_from(NAMES), st.dictionaries(endpoints.map(lambda e: e.id), st.sampled_from(list(Health))), max_size=1
+)
+
+
+def inputs(
+    order: list[str], state: list[tuple[dict[ServiceName, list[Endpoint]], bool, bool]], found: object
+) -> Inputs:
+    return Inputs(
+        tuple(
+            Input(SourceName(called), Table({n: Service.of(n, them) for n, them in view.items()}), seen, stale)
+            for called, (view, seen, stale) in zip(order, state, strict=True)
+        ),
+        Table(found),  # type: ignore[arg-type]
+    )
+
+
+several = st.builds(inputs, orders, states, opinion)
+
+
+@given(st.lists(several, min_size=2, max_size=4))
+def test_a_merge_from_the_one_before_equals_a_merge_from_nothing(steps: list[Inputs]) -> None:
+    before, result = steps[0], merge(steps[0], None)
+    for step in steps[1:]:
+        # Half of the sources stay as they were, so that there is something to be shared.
+        mixed = (
+            step
+            if [s.source for s in step.sources] != [s.source for s in before.sources]
+            else Inputs((before.sources[0], *step.sources[1:]), step.opinions)
+        )
+        after = merge(mixed, (before, result))
+        assert after == merge(mixed, None)
+        for untouched in set(after.services) & set(result.services):
+            if after.services[untouched] == result.services[untouched]:
+                assert after.services[untouched] is result.services[untouched]
+        before, result = mixed, after
+
+
+@given(several)
+def test_every_endpoint_is_told_once_and_every_told_one_was_said(step: Inputs) -> None:
+    result = merge(step, None)
+    for told in result.services.values():
+        at = [(e.address, port.number) for e in told.endpoints() for port in e.ports]
+        assert len(at) == len(set(at))
+        said = {
+            (e.address, port.number)
+            for one in step.sources
+            if told.name in one.services
+            for e in one.services[told.name].endpoints
+            for port in e.ports
+        }
+        assert set(at) <= said
+        if not told.reused:
+            assert set(at) == said
+        assert [group.source for group in told.groups] == [
+            one.source for one in step.sources if one.source in {group.source for group in told.groups}
+        ]
+        for group in told.groups:
+            assert group.endpoints
+            assert list(group.endpoints) == sorted(group.endpoints, key=lambda e: e.id)
+
+
+def test_what_nothing_touched_is_the_same_object() -> None:
+    many = Table({name(f"shop/s{i}"): service(f"shop/s{i}", *hosts(3)) for i in range(50)})
+    before = Inputs((Input(SourceName("a"), many),))
+    first = merge(before, None)
+    changed = service("shop/s7", "10.9.9.9:80")
+    after = Inputs((Input(SourceName("a"), many.with_({changed.name: changed})),))
+    second = merge(after, (before, first))
+    assert [str(n) for n in many if second.services[n] is not first.services[n]] == ["shop/s7"]
+    assert second.services[changed.name].groups == (Group(SourceName("a"), changed.endpoints),)
