@@ -1,0 +1,57 @@
+"""`python -m tests.bench [names]`: run scenarios, print their figures beside the peers', keep them as JSON."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+from rich.console import Console
+
+from tests.bench.golang import NoGoError, build
+from tests.bench.report import Row, show, write
+
+Run = Callable[[bool, int, Callable[[str], None]], Sequence[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One of the performance plan's: `run(quick, runs, say)` in a module of this folder measures it."""
+
+    module: str
+    run: str
+    about: str
+
+    def load(self) -> Run:
+        found: Run = getattr(import_module(f"tests.bench.{self.module}"), self.run)
+        return found
+
+
+SCENARIOS = {
+    "W1-file": Scenario("edit", "w1", "an edit of an inventory → a real Envoy's /clusters"),
+    "W3": Scenario("fanout", "w3", "one change among 10,000 services → its one subscriber, of 200 streams"),
+    "W4": Scenario("core", "w4", "guard, merge, view and encoding of one change, at 1,000 and 50,000 services"),
+    "W5": Scenario("fanout", "w5", "one change in a service of 1,000 endpoints → 1,000 subscribers"),
+    "W13": Scenario("core", "w13", "memory of 10,000 services × 10 endpoints in three registries"),
+}
+
+
+@click.command(help=f"Scenarios: {', '.join(SCENARIOS)}; all of them when none is named.")
+@click.argument("names", nargs=-1, type=click.Choice(list(SCENARIOS), case_sensitive=False))
+@click.option("--quick", is_flag=True, help="Small sizes and one round: whether it runs, not how fast it is.")
+@click.option("--runs", type=click.IntRange(1, 50), default=5, show_default=True, help="Rounds; figures are medians.")
+def main(names: Sequence[str], quick: bool, runs: int) -> None:
+    out, err = Console(), Console(stderr=True)
+    try:
+        build()
+    except NoGoError as error:
+        err.print(f"[yellow]{error}; until then only ours runs, asked by a client in Python, and no ratio is printed")
+    for name in names or SCENARIOS:
+        err.print(f"[bold]{name}[/]: {SCENARIOS[name].about}")
+        rows = SCENARIOS[name].load()(quick, 1 if quick else runs, lambda line: err.print(line, style="dim"))
+        show(rows, out)
+        out.print(f"written to {write(name, rows, quick)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
