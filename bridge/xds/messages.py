@@ -79,7 +79,10 @@ class Store(Protocol):
         ...
 
     def waiting(self) -> bool:
-        """Whether a required source has neither been seen nor has a stand-in."""
+        """Whether a required source has neither been seen nor has a stand-in.
+
+        When that ends, every session is to be asked for responses: what they kept back goes out then.
+        """
         ...
 
     def empty(self, type_url: str, name: str) -> Resource:
