@@ -1,0 +1,116 @@
+"""How names are spelled: labels, patterns over service names, and foreign spellings made into labels."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from bridge.kit.place import excerpt
+from bridge.model import Metadata, ServiceName
+
+MAX_LABEL = 63
+MAX_KEY = 128
+MAX_VALUE = 1024
+MAX_METADATA = 64
+"""How many pairs of metadata one service or endpoint may carry."""
+
+_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+_PORT = re.compile(r"(?=.*[a-zA-Z])[a-zA-Z0-9](?:[-_.a-zA-Z0-9]{0,61}[a-zA-Z0-9])?", re.ASCII)
+_FOREIGN = re.compile(r"[^a-z0-9]+")
+_PATTERN = re.compile(r"[-a-z0-9*?]{1,63}", re.ASCII)
+
+
+def label(text: str) -> str:
+    """`text` itself, if it is a lower-case DNS label of at most 63 characters; else ValueError offers one."""
+    if _LABEL.fullmatch(text):
+        return text
+    try:
+        remedy = f"; write {normalised(text)!r}"
+    except ValueError:
+        remedy = f": lower-case letters, digits and inner hyphens, at most {MAX_LABEL}"
+    raise ValueError(f"{excerpt(text)} is not a lower-case DNS label{remedy}")
+
+
+def normalised(text: str) -> str:
+    """A foreign name as a label: lower case, and a hyphen for what a label may not hold.
+
+    `Node_Exporter` becomes `node-exporter`.
+
+    Two spellings may come to the same label: whoever uses this keeps the spelling beside the label and refuses the
+    second one. ValueError when nothing is left, or too much.
+    """
+    if not text.isprintable():
+        raise ValueError(f"{excerpt(text)} holds control characters")
+    made = _FOREIGN.sub("-", text.lower()).strip("-")
+    if not _LABEL.fullmatch(made):
+        raise ValueError(f"{excerpt(text)} cannot be made into a DNS label of 1 to {MAX_LABEL} characters")
+    return made
+
+
+def service_name(text: str, namespace: str = "") -> ServiceName:
+    """`shop/payments`, or `payments` in `namespace`; ValueError says what is wrong."""
+    before, slash, name = text.rpartition("/")
+    if not slash:
+        before = namespace
+        if not before:
+            raise ValueError(f"{excerpt(text)} has no namespace; write namespace/name, or `namespace:` in the registry")
+    return ServiceName(label(before), label(name))
+
+
+def port_name(text: str) -> str:
+    """`text` itself, if it can name a port; digits alone would be a number in a resource's name."""
+    if not _PORT.fullmatch(text):
+        raise ValueError(
+            f"{excerpt(text)} does not name a port; write letters, digits, `-`, `_` or `.`, with a letter among them"
+        )
+    return text
+
+
+def metadata(pairs: Mapping[str, str]) -> Metadata:
+    """Sorted pairs, if they are few, short and without control characters; else ValueError names the key."""
+    if len(pairs) > MAX_METADATA:
+        raise ValueError(f"{len(pairs)} pairs of metadata are more than {MAX_METADATA}")
+    for key, value in pairs.items():
+        if not key or len(key) > MAX_KEY or not key.isprintable():
+            raise ValueError(f"metadata key {excerpt(key)} is empty, longer than {MAX_KEY}, or has control characters")
+        if len(value) > MAX_VALUE or not value.isprintable():
+            raise ValueError(f"metadata {excerpt(key)} is longer than {MAX_VALUE}, or has control characters")
+    return tuple(sorted(pairs.items()))
+
+
+class Glob:
+    """A pattern over service names: `shop/payments`, `shop/*`, `*/metrics-?`; `*` alone is `*/*`."""
+
+    __slots__ = ("_match", "literal", "text")
+
+    def __init__(self, text: str) -> None:
+        """ValueError when it can match nothing."""
+        namespace, slash, name = (text if text != "*" else "*/*").partition("/")
+        if not (slash and _PATTERN.fullmatch(namespace) and _PATTERN.fullmatch(name)):
+            raise ValueError(f"{excerpt(text)} is not a pattern such as shop/payments, shop/* or */metrics")
+        self.text = text
+        self.literal = len(text) - text.count("*") - text.count("?")
+        """How many characters are given: the more, the more specific."""
+        self._match = _compiled(f"{namespace}/{name}")
+
+    @staticmethod
+    def is_glob(text: str) -> bool:
+        """Whether it may match more than the one name that it is."""
+        return "*" in text or "?" in text
+
+    def matches(self, name: str) -> bool:
+        """Whether it matches a service name, written `namespace/name`."""
+        return self._match.fullmatch(name) is not None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Glob) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"Glob({self.text!r})"
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> re.Pattern[str]:
+    return re.compile(re.escape(text).replace(r"\*", "[^/]*").replace(r"\?", "[^/]"))

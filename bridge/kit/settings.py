@@ -1,0 +1,323 @@
+"""How a part of the configuration is written down: strict models, their value types, and how an error is told.
+
+Defaults live in models like these, and nowhere else. Validate with `context={"folder": …}`, the folder of the
+configuration file, from which relative paths are taken.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
+
+from bridge.adapter import Observation, Source
+from bridge.errors import ConfigError
+from bridge.kit import Kit
+from bridge.kit.address import Allow
+from bridge.kit.document import Document
+from bridge.kit.names import label
+from bridge.kit.place import Path as Place
+from bridge.kit.place import excerpt
+from bridge.model import Locality
+
+T = TypeVar("T")
+
+
+class Strict(BaseModel):
+    """A model without unknown keys and without guesses: `"1"` is no number, `1` is no text."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _several(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Several = Annotated[tuple[T, ...], BeforeValidator(_several)]
+"""A list, kept as a tuple."""
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = r"^([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)$"
+_PERCENT = r"^([0-9]{1,3}(?:\.[0-9]{1,9})?)%$"
+
+
+def _duration(value: Any) -> float:
+    match = re.match(_DURATION, value, re.ASCII) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{excerpt(value)} is not a time; write a number with a unit, such as 500ms, 10s, 15m or 1h")
+    return round(float(match[1]) * _UNITS[match[2]], 9)
+
+
+def _percent(value: Any) -> float:
+    match = re.match(_PERCENT, value, re.ASCII) if isinstance(value, str) else None
+    if match is None or float(match[1]) > 100:
+        raise ValueError(f"{excerpt(value)} is not a share; write a percentage from 0% to 100%, such as 15%")
+    return float(match[1]) / 100
+
+
+def _write_duration(value: float) -> str:
+    """In the largest unit that leaves a whole number."""
+    for unit in ("d", "h", "m", "s"):
+        if value >= _UNITS[unit] and value % _UNITS[unit] == 0:
+            return f"{value / _UNITS[unit]:g}{unit}"
+    return f"{value * 1000:g}ms" if value else "0s"
+
+
+def _write_percent(value: float) -> str:
+    return f"{value * 100:g}%"
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    PlainSerializer(_write_duration, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": _DURATION, "examples": ["500ms", "10s", "15m", "1h"]}),
+]
+"""Seconds, written as `500ms`, `10s`, `15m`, `1h` or `1d`."""
+
+Percent = Annotated[
+    float,
+    BeforeValidator(_percent),
+    PlainSerializer(_write_percent, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": _PERCENT, "examples": ["15%"]}),
+]
+"""A fraction from 0 to 1, written as `15%`."""
+
+
+def _config_path(value: Any, info: ValidationInfo) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError(f"{excerpt(value)} is not a path")
+    folder = (info.context or {}).get("folder", Path())
+    try:
+        return Path(folder, Path(value).expanduser())
+    except RuntimeError:
+        raise ValueError(f"{excerpt(value)}: there is no such home folder; write the whole path") from None
+
+
+ConfigPath = Annotated[
+    Path,
+    BeforeValidator(_config_path),
+    PlainSerializer(str, when_used="json"),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+]
+"""A path; a relative one is taken from the folder of the configuration file."""
+
+
+class Secret:
+    """Where a secret is: `{file: path}` or `{env: NAME}`, never the secret itself; it prints as `***`."""
+
+    __slots__ = ("_env", "_file")
+
+    def __init__(self, file: Path | None = None, env: str | None = None) -> None:
+        self._file = file
+        self._env = env
+
+    def reveal(self) -> str:
+        """Read it now, so that a rotated one is seen, and strip white space; ConfigError when it is not there."""
+        if self._file is not None:
+            try:
+                text = self._file.read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+                raise ConfigError(f"{self._file}: a secret is to be read from here: {why}") from None
+            if not text:
+                raise ConfigError(f"{self._file}: a secret is to be read from here, and the file is empty")
+            return text
+        text = os.environ.get(self._env or "", "").strip()
+        if not text:
+            raise ConfigError(f"environment variable {self._env}: a secret is to be read from it, and it is not set")
+        return text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    @classmethod
+    def _of(cls, value: Any, info: ValidationInfo) -> Self:
+        if isinstance(value, cls):
+            return value
+        # no message repeats the value: it may be the secret
+        if not isinstance(value, dict) or len(value) != 1 or not value.keys() <= {"file", "env"}:
+            raise ValueError("a secret is never written here; write {file: path} or {env: NAME}")
+        if "file" in value:
+            return cls(file=_config_path(value["file"], info))
+        if not isinstance(value["env"], str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value["env"], re.ASCII):
+            raise ValueError("env: is not the name of an environment variable")
+        return cls(env=value["env"])
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            cls._of, serialization=core_schema.to_string_ser_schema(when_used="json")
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        text = {"type": "string", "minLength": 1}
+        return {
+            "type": "object",
+            "properties": {"file": text, "env": text},
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+        }
+
+
+class LocalitySettings(Strict):
+    """Where everything is that a registry does not place itself."""
+
+    region: str = ""
+    zone: str = ""
+    sub_zone: str = ""
+
+    def value(self) -> Locality:
+        return Locality(self.region, self.zone, self.sub_zone)
+
+
+class RemovalsSettings(Strict):
+    """When a disappearance is believed."""
+
+    settled: Duration = Field(default=15 * 60.0, description="an endpoint seen for so long counts as settled")
+    gather: Duration = Field(default=3.0, description="what goes missing within it is judged together")
+    small: Percent = Field(default=0.15, description="of a service's endpoints: so few may go without further evidence")
+    source: Percent = Field(
+        default=0.10, description="of all the source's endpoints: so few may go without further evidence"
+    )
+    confirm: Duration = Field(default=60.0, description="after it a new complete reading confirms a removal")
+    last: Duration = Field(default=30 * 60.0, description="the same where no endpoint of the service is left")
+    flood_release: Duration = Field(default=30 * 60.0, description="after it a flood is believed")
+    probe: bool = Field(default=True, description="whether missing endpoints are probed to prove them closed")
+
+
+def _allow(cidrs: tuple[str, ...]) -> tuple[str, ...]:
+    Allow(cidrs)
+    return cidrs
+
+
+Name = Annotated[str, AfterValidator(label)]
+"""A lower-case DNS label."""
+
+
+class RegistrySettings(Strict):
+    """What every registry's settings have in common; an adapter adds its own, and `open`."""
+
+    inventory_schema: ClassVar[Mapping[str, Any] | None] = None
+    """The JSON schema of what operators write for this kind of registry, where they do."""
+
+    name: Name = Field(description="how it is called everywhere else")
+    kind: str = Field(description="which adapter reads it")
+    required: bool = Field(default=True, description="readiness waits for it")
+    addresses: Annotated[Several[str], AfterValidator(_allow)] | None = Field(
+        default=None, description="allow list of networks; an endpoint outside them is refused"
+    )
+    allow_loopback: bool = Field(default=False, description="admits loopback addresses; for development")
+    namespace: Name | None = Field(default=None, description="for services named without one")
+    namespaces: Several[Name] | None = Field(default=None, description="the only namespaces that it may fill")
+    locality: LocalitySettings = LocalitySettings()
+    network: str = Field(default="", description="which addresses reach each other")
+    removals: RemovalsSettings = RemovalsSettings()
+
+    def open(self, kit: Kit) -> Source:
+        """The registry, ready to be read; nothing is connected before it is observed."""
+        raise NotImplementedError
+
+    def check(self) -> Observation | None:
+        """Read offline what can be read so, for `registry-bridge check`; None where that is nothing.
+
+        ConfigError names every file that will not do, one a line.
+        """
+        return None
+
+
+def explain_errors(
+    error: ValidationError, document: Document, model: type[BaseModel], at: Sequence[str | int] = ()
+) -> ConfigError:
+    """All that pydantic found, one `file:line: dotted.key: what; what to do` a line, in the order of the lines.
+
+    `model` was validated against what stands at `at` in `document`.
+    """
+    schema = model.model_json_schema()
+    told = []
+    for one in error.errors(include_url=False, include_input=False):
+        place = _place(document.value, [*at, *one["loc"]], one["type"])
+        what = _what(one, schema, place[len(at) :])
+        told.append((document.line(place), f"{document.place(place)}: {what}"))
+    return ConfigError("\n".join(dict.fromkeys(text for _, text in sorted(told))))
+
+
+def _place(value: Any, loc: Sequence[str | int], kind: str) -> Place:
+    """The part of pydantic's location that stands in the document; it names members of unions too."""
+    place: list[str | int] = []
+    for part in loc:
+        inside = part in value if isinstance(value, dict) else isinstance(value, list) and part in range(len(value))
+        if inside:
+            value = value[part]
+            place.append(part)
+    if kind == "missing":
+        place.append(loc[-1])
+    return tuple(place)
+
+
+def _what(error: ErrorDetails, schema: Mapping[str, Any], place: Place) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            return f"unknown key; {nearest(str(place[-1]), _keys(schema, place[:-1]))}"
+        case "missing":
+            return "is required; add it"
+        case "string_type":
+            return "must be text; put it into quotes"
+        case "bool_type":
+            return "must be true or false"
+        case "int_type":
+            return "must be a whole number"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return "must be a mapping of keys"
+        case "tuple_type" | "list_type":
+            return "must be a list"
+        case _:
+            message = error["msg"].removeprefix("Value error, ")
+            return message.replace("Input should be", "must be", 1)
+
+
+def nearest(key: str, known: Sequence[str]) -> str:
+    """`did you mean 'files'?`, or which keys there are."""
+    close = get_close_matches(key, known, 1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
+
+
+def _keys(schema: Mapping[str, Any], place: Place) -> list[str]:
+    """The keys that may stand at `place`, by the JSON schema of the model."""
+    found: list[Mapping[str, Any]] = [schema]
+    for part in (*place, None):
+        for one in found:  # grows meanwhile
+            if "$ref" in one:
+                found.append(schema["$defs"][one["$ref"].rpartition("/")[2]])
+            found += [*one.get("anyOf", ()), *one.get("oneOf", ()), *one.get("allOf", ())]
+        if part is None:
+            break
+        inner = [
+            one.get("items")
+            if isinstance(part, int)
+            else one.get("properties", {}).get(part, one.get("additionalProperties"))
+            for one in found
+        ]
+        found = [one for one in inner if isinstance(one, Mapping)]
+    return [key for one in found for key in one.get("properties", ())]
