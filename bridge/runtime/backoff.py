@@ -1,0 +1,31 @@
+"""How long to wait before something is tried again."""
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+from tenacity.wait import wait_base
+
+from bridge.errors import Denied
+from bridge.kit import Clock
+
+SOON = wait_exponential_jitter(initial=1, max=30, jitter=1)
+"""After most errors, seconds: at most one attempt a second, never in step with other processes."""
+
+SLOWLY = wait_exponential_jitter(initial=10, max=60, jitter=5)
+"""After Denied: a token is not mended in a second, and registries count failed logins."""
+
+
+class _ByReaction(wait_base):
+    def __call__(self, retry_state: RetryCallState) -> float:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        return (SLOWLY if isinstance(error, Denied) else SOON)(retry_state)
+
+
+def again(clock: Clock, but: type[Exception] | None = None) -> AsyncRetrying:
+    """Attempts without end, further and further apart after each error; `but` and a cancellation go through.
+
+    Whoever has success sets `attempt.retry_state.attempt_number = 1`, so that the next error is a first one.
+    """
+
+    def retry(error: BaseException) -> bool:
+        return isinstance(error, Exception) and not (but is not None and isinstance(error, but))
+
+    return AsyncRetrying(sleep=clock.sleep, wait=_ByReaction(), retry=retry_if_exception(retry), reraise=True)

@@ -1,0 +1,62 @@
+"""Where time comes from, and one moment to be woken at."""
+
+import asyncio
+import time
+
+from bridge.kit import Clock
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> float:
+        """Seconds, monotonic, from an unknown start."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; at least one turn of the event loop."""
+        await asyncio.sleep(max(0.0, seconds))
+
+
+class Alarm:
+    """One moment to wait for, which may be moved while one waits."""
+
+    __slots__ = ("_armed", "_clock", "_moved", "_when")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._when: float | None = None
+        self._armed: float | None = None  # what a sleeper sleeps for, no later than `_when`
+        self._moved = asyncio.Event()
+
+    def set(self, when: float | None) -> None:
+        """Ring at `when` (monotonic seconds) instead of the moment set before; None: not at all."""
+        self._when = when
+        if when is not None and (self._armed is None or when < self._armed):
+            self._moved.set()
+
+    async def ring(self) -> None:
+        """Return when the moment has come; it is then forgotten."""
+        while True:
+            self._moved.clear()
+            when = self._armed = self._when
+            if when is None:
+                await self._moved.wait()
+            elif (rest := when - self._clock.now()) > 0:
+                await self._sleep(rest)
+            else:
+                break
+        self._when = self._armed = None
+
+    async def _sleep(self, seconds: float) -> None:
+        sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
+        mover = asyncio.ensure_future(self._moved.wait())
+        try:
+            await asyncio.wait((sleeper, mover), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeper.cancel()
+            mover.cancel()

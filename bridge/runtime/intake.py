@@ -1,0 +1,250 @@
+"""From one registry to its reading: observe, share, resolve, screen, guard."""
+
+import asyncio
+from dataclasses import replace
+
+import structlog
+from tenacity import RetryCallState
+
+from bridge.adapter import Observation, Problem, Source
+from bridge.errors import Denied, Unavailable
+from bridge.guard import Accepted, Elapsed, Event, Frozen, Guard, Lost, Probed, Removals, Seen, Verdict
+from bridge.kit import Clock
+from bridge.model import SourceName
+from bridge.runtime.backoff import again
+from bridge.runtime.clock import Alarm
+from bridge.runtime.decisions import Decisions, Orders
+from bridge.runtime.keep import Keeper, unless_cancelled
+from bridge.runtime.latest import Latest
+from bridge.runtime.lookup import Lookup
+from bridge.runtime.probe import Probe
+from bridge.runtime.reading import Reading
+from bridge.runtime.resolve import Resolver
+from bridge.runtime.snapshot import Snapshot
+from bridge.runtime.tell import tell
+from bridge.screen import Screened, ScreenPolicy, screen
+from bridge.table import Table, share
+
+UNREAD = 0.2
+"""Share of a registry's parts beyond which their failing means that the registry cannot be read (R-39)."""
+
+ROUND = 1.0
+"""Seconds from the start of one round of probes to the next."""
+
+_NO_ORDERS = Orders()
+
+_log = structlog.get_logger("bridge.intake")
+
+
+class BugError(Exception):
+    """The core failed over a view, not the source: the intake is to be restarted, and counted as dying."""
+
+
+class Intake:
+    """Reads one source for ever; `cell` has the newest reading."""
+
+    def __init__(
+        self,
+        name: SourceName,
+        source: Source,
+        *,
+        removals: Removals,
+        policy: ScreenPolicy,
+        clock: Clock,
+        cell: Latest[Reading],
+        decisions: Decisions,
+        lookup: Lookup,
+        probe: Probe,
+        snapshot: Snapshot | None,
+        keeper: Keeper,
+    ) -> None:
+        self._name = name
+        self._source = source
+        self._policy = policy
+        self._clock = clock
+        self._cell = cell
+        self._decisions = decisions
+        self._probe = probe
+        self._snapshot = snapshot
+        self._keeper = keeper
+        self._guard = Guard(removals, snapshot.services if snapshot else None)
+        self._resolver = Resolver(clock, lookup, self._moved)
+        self._view: Observation | None = None  # as the source said it, services shared with the one before
+        self._screened: Screened | None = None
+        self._observation: Observation | None = None
+        self._problems: tuple[Problem, ...] = ()
+        self._verdict: Verdict | None = None
+        self._orders = _NO_ORDERS
+        self._since = clock.now()
+        self._lost: float | None = None
+        self._why = ""
+        self._denied = False
+        self._stands_in = False
+        self._wake = Alarm(clock)
+        self._probing = asyncio.Event()
+        self.views = 0
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Run all that an intake consists of in `group`, each restarted when it dies."""
+        self._keeper.start(group, f"{self._name}: orders", self._obeying)
+        self._keeper.start(group, f"{self._name}: names", self._resolver.run)
+        self._keeper.start(group, f"{self._name}: source", self._observing)
+        self._keeper.start(group, f"{self._name}: holds", self._waking)
+        self._keeper.start(group, f"{self._name}: probes", self._rounds)
+
+    def stand_in(self, max_age: float) -> None:
+        """Let the snapshot speak for the source, if it has not spoken itself and that is younger than `max_age`."""
+        snapshot = self._snapshot
+        if self._view is None and snapshot is not None and snapshot.age < max_age:
+            self._stands_in = True
+            self._publish()
+            _log.warning("snapshot stands in", source=self._name, age=round(snapshot.age), why=self._why)
+
+    async def _observing(self) -> None:
+        async for attempt in again(self._clock, but=BugError):
+            with attempt:
+                try:
+                    await unless_cancelled(self._watch(attempt.retry_state))
+                    raise Unavailable(f"{self._name}: the source ended without a word; it is opened again")
+                except BugError:
+                    raise
+                except (Unavailable, Denied) as error:
+                    self._lose(str(error), isinstance(error, Denied))
+                    raise
+                except Exception as error:
+                    _log.exception("source failed", source=self._name)
+                    self._lose(f"{self._name}: its adapter failed with {error!r}; it is opened again", False)
+                    raise
+
+    async def _watch(self, state: RetryCallState) -> None:
+        views = self._source.observe()
+        try:
+            async for view in views:
+                state.attempt_number = 1
+                try:
+                    await self._see(view)
+                except Exception as error:
+                    self._lose(f"{self._name}: the bridge itself failed over a view with {error!r}", False)
+                    raise BugError(f"{self._name}: {error!r}") from error
+        finally:
+            close = getattr(views, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _see(self, view: Observation) -> None:
+        self.views += 1
+        if self._view is None:
+            self._resolver.resolve(view.services)
+            await self._resolver.answered()
+            services = Table(view.services)
+        else:
+            services = share(self._view.services, view.services)
+        first, self._view = self._view is None, replace(view, services=services)
+        was, why = self._lost, _unread(self._name, view)
+        self._since = self._clock.now()
+        if why:
+            self._mark(why, False)
+        else:
+            self._lost, self._why, self._denied = None, "", False
+        self._look()
+        if not why and (first or was is not None):
+            lost = {} if was is None else {"lost_for": round(self._since - was, 1)}
+            _log.info("source synced", source=self._name, services=len(services), **lost)
+
+    def _look(self) -> None:
+        """The whole way of the view that is there, at the cost of what changed."""
+        assert self._view is not None
+        resolved = self._resolver.resolve(self._view.services)
+        self._screened = screen(resolved, self._policy, self._screened)
+        self._observation = replace(self._view, services=self._screened.services)
+        self._problems = (*self._view.problems, *self._resolver.problems, *self._screened.problems)
+        self._step(Seen(self._observation))
+        if self._lost is not None:
+            self._step(Lost())
+        self._publish()
+
+    def _moved(self) -> None:
+        """A name has other addresses: the view that was there looks different, and is no younger for that."""
+        if self._observation is not None:
+            self._look()
+
+    def _lose(self, why: str, denied: bool) -> None:
+        known = self._lost is not None
+        self._mark(why, denied)
+        if self._view is not None and not known:
+            self._step(Lost())
+        self._publish()
+
+    def _mark(self, why: str, denied: bool) -> None:
+        if (why, denied) != (self._why, self._denied):
+            _log.warning("source denied" if denied else "source lost", source=self._name, why=why)
+        self._lost = self._clock.now() if self._lost is None else self._lost
+        self._why, self._denied = why, denied
+
+    def _step(self, event: Event) -> None:
+        now = self._clock.now()
+        before, self._verdict = self._verdict, self._guard.step(event, now)
+        verdict = self._verdict
+        self._wake.set(verdict.wake_at)
+        if verdict.probe:
+            self._probing.set()
+        if verdict.refresh:
+            self._source.refresh()
+        tell(self._name, before, verdict)
+
+    def _publish(self) -> None:
+        synced = self._observation is not None
+        stands_in = self._snapshot if self._stands_in and not synced else None
+        self._cell.set(
+            Reading(
+                self._name,
+                self._since,
+                self._observation,
+                self._verdict if synced else None,
+                self._lost,
+                self._why,
+                self._denied,
+                stands_in.services if stands_in else None,
+                stands_in.age if stands_in else None,
+                self._problems,
+            )
+        )
+
+    async def _waking(self) -> None:
+        while True:
+            await self._wake.ring()
+            self._step(Elapsed())
+            self._publish()
+
+    async def _rounds(self) -> None:
+        """Rounds of probes, a second from start to start, for as long as the guard asks for them."""
+        while True:
+            await self._probing.wait()
+            if self._verdict is None or not self._verdict.probe:
+                self._probing.clear()
+                continue
+            started = self._clock.now()
+            results = await self._probe(self._verdict.probe)
+            self._step(Probed(results))
+            self._publish()
+            await self._clock.sleep(ROUND - (self._clock.now() - started))
+
+    async def _obeying(self) -> None:
+        """Hand the operators' words to the guard whenever they changed."""
+        async for decisions in self._decisions.current.changes():
+            orders = decisions.get(self._name, _NO_ORDERS)
+            before, self._orders = self._orders, orders
+            if (orders.accepted, orders.health) != (before.accepted, before.health):
+                self._step(Accepted(orders.accepted, orders.health))
+            if orders.frozen != before.frozen:
+                self._step(Frozen(orders.frozen))
+            if orders != before:
+                self._publish()
+
+
+def _unread(name: SourceName, view: Observation) -> str:
+    """Why the source counts as lost although it gave a view, "" when it does not."""
+    if not view.unread or len(view.unread) <= UNREAD * view.parts:
+        return ""
+    first = view.unread[0]
+    return f"{name}: {len(view.unread)} of {view.parts} parts cannot be read, first {first.part}: {first.why}"

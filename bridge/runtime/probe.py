@@ -1,0 +1,50 @@
+"""Whether a port is open: a TCP connection is made and given up at once; nothing is said."""
+
+import asyncio
+import errno
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from bridge.model import EndpointId
+
+TIMEOUT = 1.0
+"""Seconds until silence is an answer."""
+
+AT_ONCE = 128
+"""Connections of one round that are tried side by side."""
+
+Probe = Callable[[Iterable[EndpointId]], Awaitable[Mapping[EndpointId, bool | None]]]
+"""One round: True open, False closed, None when the error is ours and says nothing."""
+
+_RESET = struct.pack("ii", 1, 0)  # linger on, for no time: closing sends a reset and leaves no TIME_WAIT behind
+
+# That there is no way to the host may be found out by its neighbours (EHOSTUNREACH): it speaks of the host, and weighs
+# as much as silence. That there is none to its network (ENETUNREACH) speaks of us, as does everything else.
+_CLOSED = {errno.ECONNREFUSED, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.EHOSTDOWN}
+
+
+async def connects(endpoints: Iterable[EndpointId], timeout: float = TIMEOUT) -> dict[EndpointId, bool | None]:  # noqa: ASYNC109
+    """Try every one of `endpoints` once, and tell of each."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(endpoint: EndpointId) -> bool | None:
+        async with slots:
+            return await _connects(endpoint, timeout)
+
+    wanted = list(dict.fromkeys(endpoints))
+    return dict(zip(wanted, await asyncio.gather(*map(one, wanted)), strict=True))
+
+
+async def _connects(endpoint: EndpointId, seconds: float) -> bool | None:
+    try:
+        family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as it:
+            it.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            async with asyncio.timeout(seconds):
+                await asyncio.get_running_loop().sock_connect(it, (endpoint.address, endpoint.port))
+            return True
+    except TimeoutError:
+        return False
+    except OSError as error:
+        return False if error.errno in _CLOSED else None
