@@ -103,7 +103,7 @@ class Decisions:
             self.load()
 
     async def accept(self, source: SourceName, holds: Iterable[tuple[ServiceName, EndpointId]], now: float) -> None:
-        """Let these holds go, as said at `now` (seconds since the epoch); Unavailable when it cannot be written down."""
+        """Let these holds go, said at `now` (seconds since the epoch); Unavailable when that cannot be written."""
         entries = {(source, service, endpoint): now for service, endpoint in holds}
         await self._update(lambda old: with_fields(old, accepted={**old.accepted, **entries}))
 

@@ -19,9 +19,9 @@ from bridge.runtime.garbage import Garbage
 from bridge.runtime.intake import Intake
 from bridge.runtime.keep import Keeper
 from bridge.runtime.latest import Latest
+from bridge.runtime.lookup import Lookup, SystemLookup
 from bridge.runtime.probe import Probe, connects
 from bridge.runtime.reading import Reading
-from bridge.runtime.resolve import Lookup, SystemLookup
 from bridge.runtime.settle import Settle
 from bridge.runtime.snapshot import Snapshots, View
 from bridge.screen import ScreenPolicy

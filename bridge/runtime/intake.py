@@ -28,9 +28,6 @@ from bridge.table import Table, share
 UNREAD = 0.2
 """Share of a registry's parts beyond which their failing means that the registry cannot be read (R-39)."""
 
-ROUND = 1.0
-"""Seconds from the start of one round of probes to the next."""
-
 _NO_ORDERS = Orders()
 
 _log = structlog.get_logger("bridge.intake")
@@ -217,17 +214,17 @@ class Intake:
             self._publish()
 
     async def _rounds(self) -> None:
-        """Rounds of probes, a second from start to start, for as long as the guard asks for them."""
+        """Connect to what the guard asks for, when it asks: it counts the rounds and keeps them apart."""
         while True:
             await self._probing.wait()
-            if self._verdict is None or not self._verdict.probe:
+            asked = self._verdict.probe if self._verdict else ()
+            if not asked:
                 self._probing.clear()
                 continue
-            started = self._clock.now()
-            results = await self._probe(self._verdict.probe)
-            self._step(Probed(results))
-            self._publish()
-            await self._clock.sleep(ROUND - (self._clock.now() - started))
+            results = await self._probe(asked)
+            if self._verdict is not None and self._verdict.probe == asked:  # else it was given up meanwhile
+                self._step(Probed(results))
+                self._publish()
 
     async def _obeying(self) -> None:
         """Hand the operators' words to the guard whenever they changed."""
