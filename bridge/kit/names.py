@@ -1,7 +1,6 @@
 """How names are spelled: labels, patterns over service names, and foreign spellings made into labels."""
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 
 from bridge.kit.place import excerpt
@@ -65,22 +64,22 @@ def port_name(text: str) -> str:
     return text
 
 
-def metadata(pairs: Mapping[str, str]) -> Metadata:
-    """Sorted pairs, if they are few, short and without control characters; else ValueError names the key."""
+def metadata(pairs: Metadata) -> Metadata:
+    """`pairs` themselves, if they are few, short and without control characters; else ValueError names the key."""
     if len(pairs) > MAX_METADATA:
         raise ValueError(f"{len(pairs)} pairs of metadata are more than {MAX_METADATA}")
-    for key, value in pairs.items():
+    for key, value in pairs:
         if not key or len(key) > MAX_KEY or not key.isprintable():
             raise ValueError(f"metadata key {excerpt(key)} is empty, longer than {MAX_KEY}, or has control characters")
         if len(value) > MAX_VALUE or not value.isprintable():
             raise ValueError(f"metadata {excerpt(key)} is longer than {MAX_VALUE}, or has control characters")
-    return tuple(sorted(pairs.items()))
+    return pairs
 
 
-class Glob:
-    """A pattern over service names: `shop/payments`, `shop/*`, `*/metrics-?`; `*` alone is `*/*`."""
+class Pattern:
+    """A glob over service names: `shop/payments`, `shop/*`, `*/metrics-?`; `*` alone is `*/*`."""
 
-    __slots__ = ("_match", "literal", "text")
+    __slots__ = ("_match", "text")
 
     def __init__(self, text: str) -> None:
         """ValueError when it can match nothing."""
@@ -88,27 +87,25 @@ class Glob:
         if not (slash and _PATTERN.fullmatch(namespace) and _PATTERN.fullmatch(name)):
             raise ValueError(f"{excerpt(text)} is not a pattern such as shop/payments, shop/* or */metrics")
         self.text = text
-        self.literal = len(text) - text.count("*") - text.count("?")
-        """How many characters are given: the more, the more specific."""
         self._match = _compiled(f"{namespace}/{name}")
 
-    @staticmethod
-    def is_glob(text: str) -> bool:
-        """Whether it may match more than the one name that it is."""
-        return "*" in text or "?" in text
+    @property
+    def order(self) -> tuple[bool, int, int, str]:
+        """Sorts patterns from the least to the most specific: exact names last, else by how much of them is given."""
+        any_, one = self.text.count("*"), self.text.count("?")
+        return not (any_ or one), len(self.text) - any_ - one, -any_, self.text
 
-    def matches(self, name: str) -> bool:
-        """Whether it matches a service name, written `namespace/name`."""
-        return self._match.fullmatch(name) is not None
+    def matches(self, name: ServiceName) -> bool:
+        return self._match.fullmatch(f"{name.namespace}/{name.name}") is not None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Glob) and self.text == other.text
+        return isinstance(other, Pattern) and self.text == other.text
 
     def __hash__(self) -> int:
         return hash(self.text)
 
     def __repr__(self) -> str:
-        return f"Glob({self.text!r})"
+        return f"Pattern({self.text!r})"
 
 
 @lru_cache(maxsize=4096)

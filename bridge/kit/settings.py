@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -30,7 +30,7 @@ from pydantic_core import CoreSchema, ErrorDetails, core_schema
 from bridge.adapter import Observation, Source
 from bridge.errors import ConfigError
 from bridge.kit import Kit
-from bridge.kit.address import Allow
+from bridge.kit.address import Allow, host
 from bridge.kit.document import Document
 from bridge.kit.names import label
 from bridge.kit.place import Path as Place
@@ -120,6 +120,37 @@ ConfigPath = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
 """A path; a relative one is taken from the folder of the configuration file."""
+
+
+class HostPort(NamedTuple):
+    """Where something listens; port 0 asks the system for a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        """`127.0.0.1:8080`, `[::1]:8080` or `localhost:8080`; ValueError when it is none of them."""
+        if isinstance(value, cls):
+            return value
+        form = r"(?:\[([^\[\]]+)\]|([^:]+)):([0-9]{1,5})"
+        match = re.fullmatch(form, value, re.ASCII) if isinstance(value, str) else None
+        if match is None or int(match[3]) > 65535:
+            raise ValueError(f"{excerpt(value)} is not of the form address:port; write such as 127.0.0.1:8080")
+        return cls(host(match[1] or match[2]), int(match[3]))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls.parse, serialization=core_schema.to_string_ser_schema(when_used="json")
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "pattern": r":[0-9]{1,5}$", "examples": ["127.0.0.1:8080", "[::1]:8080"]}
 
 
 class Secret:

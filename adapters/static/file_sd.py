@@ -1,0 +1,152 @@
+"""The file_sd format of Prometheus: groups of targets with labels that say which service they are of."""
+
+from typing import Any, NamedTuple
+
+from adapters.static import records
+from adapters.static.records import Flaw, FlawError, Scope
+from bridge.kit import address, names
+from bridge.kit.place import excerpt
+from bridge.kit.settings import nearest
+from bridge.model import Endpoint, Locality, Metadata, ServiceName
+
+GROUP = ("targets", "labels")
+
+
+class Labels(NamedTuple):
+    """Which labels say what; "" where none does."""
+
+    service: str
+    zone: str
+    weight: str
+
+
+class Group(NamedTuple):
+    """What became of one group; `spelled` is the label as it stood there."""
+
+    name: ServiceName
+    spelled: str
+    endpoints: tuple[Endpoint, ...]
+
+
+class Made(NamedTuple):
+    """The groups of one file; `bad` of its `instances` are refused, and `flaws` say why."""
+
+    groups: tuple[Group, ...]
+    flaws: tuple[Flaw, ...]
+    instances: int
+    bad: int
+
+
+def read(value: list[Any], scope: Scope, labels: Labels) -> Made:
+    """Every group in the file; FlawError when the file cannot be trusted."""
+    groups: list[Group] = []
+    flaws: list[Flaw] = []
+    instances = bad = 0
+    for index, said in enumerate(value):
+        targets, its_labels = _parts(said, index)
+        instances += len(targets)
+        try:
+            read_ = _Labels.read(its_labels, scope, labels)
+        except _LabelError as error:
+            what = f"{error}; the group's targets are left out"
+            flaws.append(Flaw((index, "labels", error.label), error.kind, what, len(targets)))
+            bad += len(targets)
+            continue
+        endpoints: list[Endpoint] = []
+        for at, target in enumerate(targets):
+            try:
+                endpoints.append(_endpoint(target, read_, scope))
+            except ValueError as error:
+                flaws.append(Flaw((index, "targets", at), "address", f"{error}; the target is left out"))
+                bad += 1
+        groups.append(Group(read_.name, read_.spelled, tuple(endpoints)))
+    return Made(tuple(groups), tuple(flaws), instances, bad)
+
+
+class _LabelError(ValueError):
+    def __init__(self, label: str, kind: str, error: object) -> None:
+        super().__init__(str(error))
+        self.label = label
+        self.kind = kind
+
+
+class _Labels(NamedTuple):
+    name: ServiceName
+    spelled: str
+    locality: Locality
+    weight: int
+    metadata: Metadata
+
+    @classmethod
+    def read(cls, said: dict[str, Any], scope: Scope, labels: Labels) -> "_Labels":
+        label, kind = labels.service, "name"
+        try:
+            if label not in said:
+                raise ValueError(f"the label {label!r} is to name the service, and is not there")
+            spelled = _text(said[label])
+            name = _name(spelled, scope.namespace)
+            locality, weight = scope.locality, 1
+            label, kind = labels.zone, "zone"
+            if label in said:
+                zone = records.word(_text(said[label]), "zone")
+                locality = records.locality(locality.region, zone, locality.sub_zone)
+            label, kind = labels.weight, "weight"
+            if label in said:
+                weight = _weight(_text(said[label]))
+            label, kind = "", "metadata"
+            kept = {key: said[key] for key in said if key not in labels and not key.startswith("__")}
+            return cls(name, spelled, locality, weight, records.metadata(kept))
+        except ValueError as error:
+            raise _LabelError(label, kind, error) from None
+
+
+def _parts(said: Any, index: int) -> tuple[list[Any], dict[str, Any]]:
+    if not isinstance(said, dict):
+        raise FlawError((index,), "must be a mapping with `targets` and `labels`")
+    for key in said:
+        if key not in GROUP:
+            raise FlawError((index, key), f"unknown key; {nearest(key, GROUP)}")
+    targets, labels = said.get("targets"), said.get("labels", {})
+    if not isinstance(targets, list):
+        raise FlawError((index, "targets"), "must be a list; write [] for none")
+    if not isinstance(labels, dict):
+        raise FlawError((index, "labels"), "must be a mapping of labels")
+    return targets, labels
+
+
+def _endpoint(target: Any, labels: _Labels, scope: Scope) -> Endpoint:
+    if not isinstance(target, str):
+        raise ValueError(f"{excerpt(target)} is not text of the form address:port")  # noqa: TRY004  # told like the rest
+    where, port = address.host_port(target)
+    return Endpoint(
+        where,
+        records.one_port("", port),
+        None,
+        labels.locality,
+        scope.network,
+        labels.weight,
+        metadata=labels.metadata,
+    )
+
+
+def _text(value: Any) -> str:
+    """Labels are text; YAML makes numbers of some, and only those that are whole can be undone."""
+    if isinstance(value, str):
+        return value
+    if type(value) is int:
+        return str(value)
+    raise ValueError(f"{excerpt(value)} is not text; put it into quotes")
+
+
+def _name(spelled: str, namespace: str) -> ServiceName:
+    """A job's name, made into labels; two spellings that come to one are told apart where files are joined."""
+    before, slash, name = spelled.rpartition("/")
+    return names.service_name(
+        f"{names.normalised(before)}/{names.normalised(name)}" if slash else names.normalised(name), namespace
+    )
+
+
+def _weight(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ValueError(f"weight {excerpt(text)} is not a whole number")
+    return records.number(int(text), "weight", 1, records.MAX_WEIGHT)

@@ -1,0 +1,226 @@
+"""What the text of one inventory says."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from adapters.static import blocks, file_sd, native, records
+from adapters.static.records import Flaw, FlawError, Scope
+from bridge.adapter import Problem
+from bridge.errors import ConfigError
+from bridge.kit import strict_yaml
+from bridge.kit.document import MAX_DEPTH, Document, load
+from bridge.kit.place import dotted, excerpt
+from bridge.kit.settings import nearest
+from bridge.model import Service, ServiceName
+
+Format = Literal["auto", "native", "file_sd"]
+
+SHARE_OF_BAD = 0.1
+"""A file of whose instances more are bad is not what it was meant to be, and fails whole."""
+
+TOLD = 100
+"""How many problems of a file are told one by one; the rest is a number."""
+
+
+class Inventory(NamedTuple):
+    """One file's services. `spelled` says how names stood there that were made into labels; `counted`, whether it ends
+    with a `count:`.
+    """
+
+    services: Mapping[ServiceName, Service]
+    problems: tuple[Problem, ...] = ()
+    spelled: Mapping[ServiceName, str] = {}
+    counted: bool = False
+
+
+class _Read(NamedTuple):
+    """A block's yield, with the lines of its flaws from its own first line on, counted from 0."""
+
+    made: native.Made
+    lines: tuple[int, ...]
+
+
+class Reader:
+    """Reads one file again and again, and of a native YAML inventory only the services whose text is another."""
+
+    def __init__(self, where: str, form: Format, scope: Scope, labels: file_sd.Labels) -> None:
+        self._where = where
+        self._form = form
+        self._scope = scope
+        self._labels = labels
+        self._blocks: dict[str, _Read] = {}
+
+    def read(self, text: str) -> Inventory:
+        """The whole inventory, or ConfigError, which names file, line and field."""
+        if not text.strip():
+            raise ConfigError(f"{self._where}: is empty; an inventory without services says `services: []`")
+        read = self._by_blocks(text) if self._form != "file_sd" and not self._where.endswith(".json") else None
+        return read or self._whole(load(text, self._where))
+
+    def _by_blocks(self, text: str) -> Inventory | None:
+        """The same as `_whole`, or None where the text is of another shape or has something wrong with its shape."""
+        cut = blocks.cut(text)
+        if cut is None:
+            return None
+        read: dict[str, _Read] = {}
+        mades: list[_Read] = []
+        try:
+            for block in cut.blocks:
+                one = read.get(block.text) or self._blocks.get(block.text) or self._block(block.text)
+                read[block.text] = one
+                mades.append(one)
+            tail = strict_yaml.read(cut.tail, self._where, MAX_DEPTH) if cut.tail else {}
+            if not isinstance(tail, dict) or tail.keys() - {"count"}:
+                return None
+            counted = _counted(tail, len(mades))
+        except (ConfigError, FlawError):
+            return None
+        self._blocks = read
+
+        def placed() -> Iterator[tuple[str, Flaw]]:
+            for index, (one, block) in enumerate(zip(mades, cut.blocks, strict=True)):
+                if one.made.flaws:
+                    first = text.count("\n", 0, block.start) + 1
+                    for flaw, line in zip(one.made.flaws, one.lines, strict=True):
+                        path = ("services", index, *flaw.path)
+                        yield f"{self._where}:{first + line}: {dotted(path)}", flaw
+
+        return self._native([one.made for one in mades], placed, counted)
+
+    def _block(self, text: str) -> _Read:
+        value = strict_yaml.read(text, self._where, MAX_DEPTH - 1)  # it stands one deeper in the whole
+        if not isinstance(value, list) or len(value) != 1:
+            raise ConfigError(f"{self._where}: is not of the plain shape")
+        made = native.read(value[0], self._scope)
+        if not made.flaws:
+            return _Read(made, ())
+        document = Document(value, self._where, lambda: strict_yaml.places(text, self._where, MAX_DEPTH))
+        return _Read(made, tuple(document.line((0, *flaw.path)) - 1 for flaw in made.flaws))
+
+    def _whole(self, document: Document) -> Inventory:
+        value = document.value
+        try:
+            if isinstance(value, dict) and self._form != "file_sd":
+                return self._whole_native(document, value)
+            if isinstance(value, list) and self._form != "native":
+                return self._file_sd(document, value)
+        except FlawError as error:
+            raise ConfigError(f"{document.place(error.path)}: {error.what}") from None
+        if value is None:
+            raise ConfigError(f"{self._where}: is empty; an inventory without services says `services: []`")
+        wanted = {
+            "native": "a mapping with `services:`",
+            "file_sd": "a list of `targets` and `labels`",
+            "auto": "a mapping with `services:`, nor a list of `targets` and `labels`",
+        }[self._form]
+        raise ConfigError(f"{document.place()}: {excerpt(value)} is not {wanted}")
+
+    def _whole_native(self, document: Document, value: dict[str, Any]) -> Inventory:
+        for key in value:
+            if key not in native.DOCUMENT:
+                raise FlawError((key,), f"unknown key; {nearest(key, native.DOCUMENT)}")
+        if not isinstance(value.get("services"), list):
+            raise FlawError(("services",), "must be a list; write [] for none")
+        mades = []
+        for index, one in enumerate(value["services"]):
+            try:
+                mades.append(native.read(one, self._scope))
+            except FlawError as error:
+                raise FlawError(("services", index, *error.path), error.what) from None
+        counted = _counted(value, len(mades))
+
+        def placed() -> Iterator[tuple[str, Flaw]]:
+            for index, made in enumerate(mades):
+                for flaw in made.flaws:
+                    yield document.place(("services", index, *flaw.path)), flaw
+
+        return self._native(mades, placed, counted)
+
+    def _native(
+        self, mades: list[native.Made], placed: Callable[[], Iterable[tuple[str, Flaw]]], counted: bool
+    ) -> Inventory:
+        bad = sum(made.bad for made in mades)
+        instances = sum(made.instances for made in mades)
+        flaws = list(placed()) if bad or any(made.flaws for made in mades) else []
+        problems = _judged(flaws, bad, instances)
+        services: dict[ServiceName, Service] = {}
+        for made in mades:
+            service = made.service
+            if service is None:
+                continue
+            if service.name in services:
+                service, doubles = records.join(services[service.name], service)
+                problems += _doubled(self._where, service.name, doubles, "stands twice in this file")
+            services[service.name] = service
+        return Inventory(services, _bounded(self._where, problems), {}, counted)
+
+    def _file_sd(self, document: Document, value: list[Any]) -> Inventory:
+        made = file_sd.read(value, self._scope, self._labels)
+        problems = _judged([(document.place(flaw.path), flaw) for flaw in made.flaws], made.bad, made.instances)
+        spelled: dict[ServiceName, str] = {}
+        gathered: dict[ServiceName, list[Any]] = {}
+        for group in made.groups:
+            first = spelled.setdefault(group.name, group.spelled)
+            if first == group.spelled:
+                gathered.setdefault(group.name, []).extend(group.endpoints)
+            else:
+                problems.append(misspelled(self._where, group.name, group.spelled, first, len(group.endpoints)))
+        services = {}
+        for name, endpoints in gathered.items():
+            united = records.unite(endpoints)
+            problems += _doubled(self._where, name, united.doubles, "stands twice in this file")
+            services[name] = Service.of(name, united.endpoints)
+        return Inventory(services, _bounded(self._where, problems), spelled)
+
+
+def misspelled(where: str, name: ServiceName, spelled: str, first: str, count: int) -> Problem:
+    """Two foreign names that come to the same label are two services, of which one cannot be told."""
+    what = f"{excerpt(spelled)} comes to {name}, as {excerpt(first)} did before; its endpoints are left out: rename one"
+    return Problem("name", where, what, name, max(count, 1))
+
+
+def _doubled(where: str, name: ServiceName, doubles: Iterable[object], why: str) -> list[Problem]:
+    return [Problem("duplicate", where, f"{name}: endpoint {one} {why}; the first counts", name) for one in doubles]
+
+
+def _judged(flaws: list[tuple[str, Flaw]], bad: int, instances: int) -> list[Problem]:
+    """The flaws as problems, unless they are so many that the file fails."""
+    if bad > instances * SHARE_OF_BAD:
+        place, flaw = next((place, flaw) for place, flaw in flaws if flaw.kind != "duplicate")
+        raise ConfigError(
+            f"{place}: {flaw.what.partition('; ')[0]}; {bad} of {instances} instances are bad, "
+            f"more than {SHARE_OF_BAD:.0%}, and so is the file: correct them"
+        )
+    return [Problem(flaw.kind, place, flaw.what, None, flaw.costs) for place, flaw in flaws]
+
+
+def _bounded(where: str, problems: list[Problem]) -> tuple[Problem, ...]:
+    if len(problems) <= TOLD:
+        return tuple(problems)
+    rest = sum(problem.count for problem in problems[TOLD:])
+    return (
+        *problems[:TOLD],
+        Problem("more", where, "further problems in this file; correct the first ones", None, rest),
+    )
+
+
+def _counted(value: Mapping[str, Any], services: int) -> bool:
+    """Whether a `count:` is there, and right: it stands at the end, so that half a file has none or a wrong one."""
+    if "count" not in value:
+        return False
+    if type(value["count"]) is not int or value["count"] != services:
+        raise FlawError(
+            ("count",), f"is {excerpt(value['count'])}, and {services} services are there: is the file half written?"
+        )
+    return True
+
+
+def place_of(error: ConfigError, where: str) -> tuple[str, str]:
+    """A file's error as a place, with its line where it has one, and what is wrong there."""
+    text = str(error)
+    if not text.startswith(f"{where}:"):
+        return where, text
+    line, colon, what = text[len(where) + 1 :].partition(":")
+    if colon and line.isdigit():
+        return f"{where}:{line}", what.strip()
+    return where, text[len(where) + 1 :].strip()
