@@ -90,10 +90,15 @@ class Pattern:
         self._match = _compiled(f"{namespace}/{name}")
 
     @property
+    def exact(self) -> bool:
+        """Whether it is the name of one service."""
+        return "*" not in self.text and "?" not in self.text
+
+    @property
     def order(self) -> tuple[bool, int, int, str]:
         """Sorts patterns from the least to the most specific: exact names last, else by how much of them is given."""
         any_, one = self.text.count("*"), self.text.count("?")
-        return not (any_ or one), len(self.text) - any_ - one, -any_, self.text
+        return self.exact, len(self.text) - any_ - one, -any_, self.text
 
     def matches(self, name: ServiceName) -> bool:
         return self._match.fullmatch(f"{name.namespace}/{name.name}") is not None

@@ -76,18 +76,22 @@ def _write_duration(value: float) -> str:
     """In the largest unit that leaves a whole number."""
     for unit in ("d", "h", "m", "s"):
         if value >= _UNITS[unit] and value % _UNITS[unit] == 0:
-            return f"{value / _UNITS[unit]:g}{unit}"
-    return f"{value * 1000:g}ms" if value else "0s"
+            return f"{value / _UNITS[unit]:.0f}{unit}"
+    return f"{_plain(value * 1000)}ms"
 
 
 def _write_percent(value: float) -> str:
-    return f"{value * 100:g}%"
+    return f"{_plain(value * 100)}%"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").removesuffix(".")
 
 
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
-    PlainSerializer(_write_duration, when_used="json"),
+    PlainSerializer(_write_duration),
     WithJsonSchema({"type": "string", "pattern": _DURATION, "examples": ["500ms", "10s", "15m", "1h"]}),
 ]
 """Seconds, written as `500ms`, `10s`, `15m`, `1h` or `1d`."""
@@ -95,7 +99,7 @@ Duration = Annotated[
 Percent = Annotated[
     float,
     BeforeValidator(_percent),
-    PlainSerializer(_write_percent, when_used="json"),
+    PlainSerializer(_write_percent),
     WithJsonSchema({"type": "string", "pattern": _PERCENT, "examples": ["15%"]}),
 ]
 """A fraction from 0 to 1, written as `15%`."""
@@ -116,7 +120,7 @@ def _config_path(value: Any, info: ValidationInfo) -> Path:
 ConfigPath = Annotated[
     Path,
     BeforeValidator(_config_path),
-    PlainSerializer(str, when_used="json"),
+    PlainSerializer(str),
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
 """A path; a relative one is taken from the folder of the configuration file."""
@@ -144,9 +148,7 @@ class HostPort(NamedTuple):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            cls.parse, serialization=core_schema.to_string_ser_schema(when_used="json")
-        )
+        return core_schema.no_info_plain_validator_function(cls.parse, serialization=core_schema.to_string_ser_schema())
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -196,9 +198,7 @@ class Secret:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_plain_validator_function(
-            cls._of, serialization=core_schema.to_string_ser_schema(when_used="json")
-        )
+        return core_schema.with_info_plain_validator_function(cls._of, serialization=core_schema.to_string_ser_schema())
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
