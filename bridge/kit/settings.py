@@ -43,7 +43,7 @@ T = TypeVar("T")
 class Strict(BaseModel):
     """A model without unknown keys and without guesses: `"1"` is no number, `1` is no text."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
 
 
 def _several(value: Any) -> Any:
@@ -94,7 +94,7 @@ Duration = Annotated[
     PlainSerializer(_write_duration),
     WithJsonSchema({"type": "string", "pattern": _DURATION, "examples": ["500ms", "10s", "15m", "1h"]}),
 ]
-"""Seconds, written as `500ms`, `10s`, `15m`, `1h` or `1d`."""
+"""Seconds, written as `500ms`, `10s`, `15m`, `1h` or `1d`; a default too: `Field(default="10s", validate_default=True)`."""
 
 Percent = Annotated[
     float,
@@ -226,15 +226,29 @@ class LocalitySettings(Strict):
 class RemovalsSettings(Strict):
     """When a disappearance is believed."""
 
-    settled: Duration = Field(default=15 * 60.0, description="an endpoint seen for so long counts as settled")
-    gather: Duration = Field(default=3.0, description="what goes missing within it is judged together")
-    small: Percent = Field(default=0.15, description="of a service's endpoints: so few may go without further evidence")
-    source: Percent = Field(
-        default=0.10, description="of all the source's endpoints: so few may go without further evidence"
+    settled: Duration = Field(
+        default="15m", validate_default=True, description="an endpoint seen for so long counts as settled"
     )
-    confirm: Duration = Field(default=60.0, description="after it a new complete reading confirms a removal")
-    last: Duration = Field(default=30 * 60.0, description="the same where no endpoint of the service is left")
-    flood_release: Duration = Field(default=30 * 60.0, description="after it a flood is believed")
+    gather: Duration = Field(
+        default="3s", validate_default=True, description="what goes missing within it is judged together"
+    )
+    small: Percent = Field(
+        default="15%",
+        validate_default=True,
+        description="of a service's endpoints: so few may go without further evidence",
+    )
+    source: Percent = Field(
+        default="10%",
+        validate_default=True,
+        description="of all the source's endpoints: so few may go without further evidence",
+    )
+    confirm: Duration = Field(
+        default="60s", validate_default=True, description="after it a new complete reading confirms a removal"
+    )
+    last: Duration = Field(
+        default="30m", validate_default=True, description="the same where no endpoint of the service is left"
+    )
+    flood_release: Duration = Field(default="30m", validate_default=True, description="after it a flood is believed")
     probe: bool = Field(default=True, description="whether missing endpoints are probed to prove them closed")
 
 
