@@ -99,7 +99,7 @@ class EnvoyProcess:
     def __init__(self, binary: Path, bootstrap: Mapping[str, Any], folder: Path, *, level: str = "info") -> None:
         self.log = folder / "envoy.log"
         self._file = folder / "envoy.json"
-        self._bootstrap = bootstrap
+        self.bootstrap = bootstrap
         self._command = [
             str(binary), "-c", str(self._file), "--concurrency", "1", "--disable-hot-restart",
             "--log-path", str(self.log), "-l", level, "--drain-time-s", "1",
@@ -125,7 +125,7 @@ class EnvoyProcess:
 
     async def start(self) -> None:
         """Start it and wait until its admin port answers; EnvoyError with the end of its log when it ends instead."""
-        self._file.write_text(json.dumps(self._bootstrap))
+        self._file.write_text(json.dumps(self.bootstrap))
         self._process = await asyncio.create_subprocess_exec(
             *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL, start_new_session=True,

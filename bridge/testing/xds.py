@@ -163,15 +163,17 @@ class XdsClient:
         await self._call.write(raw)
 
     async def until(self, holds: Callable[[], bool], what: str = "", patience: float = 60) -> None:
-        """Wait until something holds; TimeoutError that says what was had when it does not within `patience` s."""
+        """Wait until something holds; TimeoutError when it does not within `patience` s, or the stream has ended."""
         try:
             async with asyncio.timeout(patience):
                 while not holds():
+                    if self.ended is not None:
+                        raise TimeoutError
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
             had = {kind.rpartition(".")[2]: sorted(topic.have) for kind, topic in self._topics.items()}
-            raise TimeoutError(f"{what or 'waited'}: after {patience} s had {had}, ended {self.ended}") from None
+            raise TimeoutError(f"{what or 'waited'} up to {patience} s: had {had}, ended {self.ended}") from None
 
     async def _read(self) -> None:
         try:
