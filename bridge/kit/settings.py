@@ -43,7 +43,7 @@ T = TypeVar("T")
 class Strict(BaseModel):
     """A model without unknown keys and without guesses: `"1"` is no number, `1` is no text."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def _several(value: Any) -> Any:
@@ -94,7 +94,7 @@ Duration = Annotated[
     PlainSerializer(_write_duration),
     WithJsonSchema({"type": "string", "pattern": _DURATION, "examples": ["500ms", "10s", "15m", "1h"]}),
 ]
-"""Seconds, written as `500ms`, `10s`, `15m`, `1h` or `1d`; a default too: `Field(default="10s", validate_default=True)`."""
+"""Seconds, written as `500ms`, `10s`, `15m`, `1h` or `1d`. A default may be written so with `validate_default=True`."""
 
 Percent = Annotated[
     float,
