@@ -217,8 +217,8 @@ class Resources:
             names = [self._names.write(known.service)]
             if self._names.ports:
                 others = ports(known.merged, known.default)[1:]
-                names += [self._names.write(known.service, port) for port in others if not str(port).isdecimal()]
-                names += [self._names.write(known.service, port) for port in others if isinstance(port, int)]
+                # A port that is called by digits would be taken for a number; no name can say it.
+                names += [self._names.write(known.service, port) for port in others if not _digits(port)]
             known.names = tuple(names)
         return known.names
 
@@ -252,6 +252,10 @@ class Resources:
         self.refused.pop((EDS, topic.name), None)
         if topic.resource is None or topic.resource.body != body:
             topic.resource = _resource(topic.name, body)
+
+
+def _digits(port: Label) -> bool:
+    return isinstance(port, str) and port.isascii() and port.isdigit()
 
 
 def _resource(name: str, body: bytes) -> Resource:
