@@ -57,7 +57,7 @@ class Table(Mapping[K, V]):
                 continue
             if shards is None:
                 shards = list(self._shards)
-            if shard is self._shards[index]:
+            if shard is self._shards[index] or shard is _NOTHING:  # emptied a moment ago: nobody writes into that
                 shard = shards[index] = dict(shard)
             if value is None:
                 del shard[key]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.table import Table, changed, share
+from bridge.table import SHARDS, Table, changed, share
 
 KEYS = st.integers(0, 4000) | st.text(max_size=3)
 ENTRIES = st.dictionaries(KEYS, st.tuples(st.integers(0, 3)), max_size=40)
@@ -54,6 +54,13 @@ def test_changed_names_exactly_what_is_another_object(
     keys = changed(old, new)
     assert len(keys) == len(set(keys))
     assert set(keys) == {key for key in {*old, *new} if old.get(key) is not new.get(key)}
+
+
+def test_a_shard_emptied_and_filled_by_one_change_leaves_every_other_table_alone() -> None:
+    new = Table({1: "a"}).with_({1: None, 1 + SHARDS: "b"})
+    assert dict(new) == {1 + SHARDS: "b"}
+    assert dict(Table()) == {}
+    assert dict(Table({2: "c"})) == {2: "c"}
 
 
 def test_a_change_that_changes_nothing_is_the_same_table() -> None:
