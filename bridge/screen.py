@@ -127,7 +127,7 @@ def _service(
         ids.add(key)
         kept.append(endpoint)
     metadata = _metadata(service.metadata, str(name), found)
-    if metadata is service.metadata and len(kept) == len(service.endpoints) and all(map(_is, kept, service.endpoints)):
+    if metadata == service.metadata and len(kept) == len(service.endpoints) and all(map(_is, kept, service.endpoints)):
         return service, found.told()
     return Service.of(name, kept, metadata), found.told()
 
@@ -172,7 +172,7 @@ def _endpoint(said: Endpoint, policy: ScreenPolicy, found: "_Found") -> Endpoint
             "weight", where, f"weight {said.weight} is not between 1 and {policy.bounds.weight}; taken as {weight}"
         )
     metadata = _metadata(said.metadata, where, found)
-    if address == said.address and ports is said.ports and weight == said.weight and metadata is said.metadata:
+    if (address, ports, weight, metadata) == (said.address, said.ports, said.weight, said.metadata):
         return said
     return replace(said, address=address, ports=ports, weight=weight, metadata=metadata)
 

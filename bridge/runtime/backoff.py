@@ -1,15 +1,15 @@
 """How long to wait before something is tried again."""
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential, wait_random
 from tenacity.wait import wait_base
 
 from bridge.errors import Denied
 from bridge.kit import Clock
 
-SOON = wait_exponential_jitter(initial=1, max=30, jitter=1)
+SOON = wait_exponential(multiplier=1, max=30) + wait_random(0, 1)
 """After most errors, seconds: at most one attempt a second, never in step with other processes."""
 
-SLOWLY = wait_exponential_jitter(initial=10, max=60, jitter=5)
+SLOWLY = wait_exponential(multiplier=10, max=60) + wait_random(0, 5)
 """After Denied: a token is not mended in a second, and registries count failed logins."""
 
 
