@@ -97,18 +97,28 @@ async def measure(ask: argparse.Namespace) -> dict[str, Any]:
     async with asyncio.timeout(patience):
         for channel in channels:
             await channel.channel_ready()
-    begun = time.monotonic_ns()
-    streams = []
-    for number, channel in enumerate(channels):
-        asked = [(number * ask.names + n) % ask.services for n in range(ask.names)]
-        subscribers.update(asked)
-        streams.append(asyncio.create_task(client.run(channel, [f"bench/s{n:05d}" for n in asked])))
-    async with asyncio.timeout(patience):
-        for _ in streams:
-            await client.synced.get()
-    sync, sync_bytes = (time.monotonic_ns() - begun) / 1e6, client.bytes
-    await asyncio.sleep(0.3)
+    async with asyncio.TaskGroup() as streams:  # a stream that fails ends the run
+        begun = time.monotonic_ns()
+        running = []
+        for number, channel in enumerate(channels):
+            asked = [(number * ask.names + n) % ask.services for n in range(ask.names)]
+            subscribers.update(asked)
+            running.append(streams.create_task(client.run(channel, [f"bench/s{n:05d}" for n in asked])))
+        async with asyncio.timeout(patience):
+            for _ in running:
+                await client.synced.get()
+        result = {"sync_ms": (time.monotonic_ns() - begun) / 1e6, "sync_bytes": client.bytes}
+        await asyncio.sleep(0.3)
+        result |= await changes(client, ask, subscribers, server)
+        for stream in running:
+            stream.cancel()
+    return result
 
+
+async def changes(
+    client: Client, ask: argparse.Namespace, subscribers: Counter[int], server: psutil.Process
+) -> dict[str, Any]:
+    """One change at a time, each until all its subscribers have it."""
     host, port = ask.control.rsplit(":", 1)
     reader, writer = await asyncio.open_connection(host, int(port))
     before, responses, bytes_ = sum(server.cpu_times()[:2]), client.responses, client.bytes
@@ -119,7 +129,7 @@ async def measure(ask: argparse.Namespace) -> dict[str, Any]:
         client.awaited = (f"bench/s{service:05d}", value)
         sent = time.monotonic_ns()
         writer.write(b"set %d %d\n" % (service, value))
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(60):
             received = [await client.hits.get() for _ in range(subscribers[service])]
             answer = (await reader.readline()).split()
         stamp = int(answer[1])
@@ -128,12 +138,8 @@ async def measure(ask: argparse.Namespace) -> dict[str, Any]:
         last.append(max(received) - stamp)
         await asyncio.sleep(ask.gap / 1e3)
     await asyncio.sleep(0.3)
-    for stream in streams:
-        stream.cancel()
     writer.close()
     return {
-        "sync_ms": sync,
-        "sync_bytes": sync_bytes,
         "rss_bytes": server.memory_info().rss,
         "latency_ms": spread(latency),
         "roundtrip_ms": spread(roundtrip),

@@ -56,6 +56,7 @@ func assignment(service, endpoints, value int) *endpoint.ClusterLoadAssignment {
 					PortSpecifier: &core.SocketAddress_PortValue{PortValue: uint32(port)},
 				}}},
 			}},
+			HealthStatus:        core.HealthStatus_HEALTHY,
 			LoadBalancingWeight: wrapperspb.UInt32(1),
 		}
 	}
