@@ -24,6 +24,7 @@ from bridge.xds.tls import TlsFiles
 
 LOCKS = Path(__file__).parents[2] / "deploy" / "envoy"
 POLICY = Policy(None, ClusterPolicy(1.0, "round_robin", OutlierDetection(5, 10.0, 30.0, 50)))
+VMS = SourceName("vms")
 PATIENCE = 60.0
 
 
@@ -36,12 +37,12 @@ class Bridge:
         port: int | None = None,
         tls: TlsFiles | None = None,
         seen: bool = True,
-        resources: Callable[[Names, Callable[[ServiceName], Policy]], Resources] = Resources,
+        resources: Callable[..., Resources] = Resources,
         max_names: int = 20_000,
         max_streams: int = 50_000,
     ) -> None:
         self.port = port or free_port()
-        self.resources = resources(Names(), lambda _: POLICY)
+        self.resources = resources(Names(), lambda _: POLICY, {VMS: lambda _: True})
         self.settings = ServerSettings(("127.0.0.1", self.port), False, tls, max_names, max_streams)
         self.server = Server(self.resources, self.settings, SystemClock(), "here")
         self.services: dict[ServiceName, Service] = {}
@@ -67,7 +68,7 @@ class Bridge:
         self.services |= {one.name: one for one in services}
         for name in gone:
             del self.services[ServiceName.parse(name)]
-        source = Input(SourceName("vms"), Table(self.services), self._seen, False)
+        source = Input(VMS, Table(self.services), self._seen, False)
         inputs = Inputs((source,))
         self.catalog = merge(inputs, None if self._inputs is None else (self._inputs, self.catalog))
         self._inputs = inputs
