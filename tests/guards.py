@@ -1,7 +1,7 @@
 """A guard with the rules of the documentation, and a world for it to look at."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.adapter import Observation
 from bridge.guard import Accepted, Elapsed, Event, Frozen, Guard, Lost, Probed, Removals, Seen, Verdict
@@ -20,17 +20,7 @@ RULES = Removals(
     probe=True,
     session_timeout=0,
 )
-BLIND = Removals(
-    settled=900,
-    gather=3,
-    small=0.15,
-    source=0.1,
-    confirm=60,
-    last=1800,
-    flood_release=1800,
-    probe=False,
-    session_timeout=0,
-)
+BLIND = replace(RULES, probe=False)
 
 
 @dataclass
@@ -58,10 +48,15 @@ class Watched:
         return self.last
 
     def tell(self, event: Event) -> Verdict:
+        """One step, and the round of probes that it asks for."""
+        verdict = self.step(event)
+        while verdict.probe and self.answers is not None:
+            verdict = self.step(Probed({one: self.answers(one) for one in verdict.probe}))
+        return verdict
+
+    def step(self, event: Event) -> Verdict:
         self.last = self.guard.step(event, self.now)
         self.ended += [(str(service), str(one), why, self.now) for service, one, why in self.last.ended]
-        if self.last.probe and self.answers is not None:
-            return self.tell(Probed({one: self.answers(one) for one in self.last.probe}))
         return self.last
 
     def see(self, *them: Service, made: bool = True) -> Verdict:

@@ -1,6 +1,5 @@
 """The guard of one source: events in, verdicts out."""
 
-from bisect import insort
 from collections.abc import Iterable
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
@@ -52,7 +51,8 @@ class Guard:
         self._holding: set[ServiceName] = set()
         self._timers: list[tuple[float, ServiceName]] = []
         self._touched: set[ServiceName] = set()  # changed and not yet judged
-        self._stale: set[ServiceName] = set()  # changed and not yet told
+        self._stale: set[ServiceName] = set()  # believed otherwise and not yet told
+        self._rows: set[ServiceName] = set()  # held otherwise and not yet told
         # Evidence
         self._ledger = Ledger(removals.settled, removals.source)
         self._health = HealthWatch()
@@ -232,13 +232,15 @@ class Guard:
 
     def _count_round(self, closed: Iterable[Key], opened: Iterable[Key]) -> None:
         for key in opened:
-            self._tracks[key[0]].held[key[1]].closed = 0
-            self._stale.add(key[0])
+            held = self._tracks[key[0]].held[key[1]]
+            if held.closed:
+                held.closed = 0
+                self._rows.add(key[0])
         for key in closed:
             track = self._tracks[key[0]]
             held = track.held[key[1]]
             held.closed += 1
-            self._stale.add(key[0])
+            self._rows.add(key[0])
             if held.closed >= ROUNDS:
                 self._delete(key, track, "closed")
 
@@ -299,7 +301,7 @@ class Guard:
         for endpoint_id, reason in ended:
             self._delete((name, endpoint_id), track, reason)
         if track.held:
-            self._stale.add(name)
+            self._rows.add(name)
         if waiting:
             self._unconfirmed.add(name)
         else:
@@ -339,35 +341,30 @@ class Guard:
 
     def _tell(self) -> None:
         """Bring the services and the rows of holds up to date."""
-        services: dict[ServiceName, Service | None] = {}
-        holds: dict[ServiceName, tuple[Hold, ...] | None] = {}
-        for name in self._stale:
-            track = self._tracks.get(name)
-            seen = self._seen.get(name)
-            if track is not None and track.held:
-                services[name] = self._believed(Service(name, (), track.metadata) if seen is None else seen, track)
-                holds[name] = tuple(self._row(name, track, key) for key in sorted(track.held))
-            else:
-                services[name] = None if seen is None else self._believed(seen, None)
-                holds[name] = None
-        self._stale.clear()
+        services = {name: self._believed(name, self._seen.get(name), self._tracks.get(name)) for name in self._stale}
         self._served = self._served.with_(services)
+        self._rows |= self._stale
+        holds: dict[ServiceName, tuple[Hold, ...] | None] = {}
+        for name in self._rows:
+            track = self._tracks.get(name)
+            held = sorted(track.held) if track is not None else ()
+            holds[name] = tuple(self._row(name, track, one) for one in held) if track is not None and held else None
         self._holds = self._holds.with_(holds)
+        self._stale.clear()
+        self._rows.clear()
 
-    def _believed(self, seen: Service, track: Track | None) -> Service:
+    def _believed(self, name: ServiceName, seen: Service | None, track: Track | None) -> Service | None:
         """What is believed of a service: the same object as before where it says the same."""
-        if track is None and not self._health.flood:
-            return seen
-        endpoints = list(seen.endpoints)
+        held = [one.endpoint for one in track.held.values()] if track is not None else []
+        endpoints = seen.endpoints if seen is not None else ()
         if self._health.flood:
-            endpoints = [self._health.believed((seen.name, one.id), one) for one in endpoints]
-        for held in track.held.values() if track is not None else ():
-            insort(endpoints, held.endpoint, key=lambda one: one.id)
-        believed = Service(seen.name, tuple(endpoints), seen.metadata)
-        for same in (seen, self._served.get(seen.name)):
-            if same == believed:
-                return same
-        return believed
+            endpoints = tuple(self._health.believed((name, one.id), one) for one in endpoints)
+        if track is None or not held:
+            return seen if seen is None or endpoints == seen.endpoints else replace(seen, endpoints=endpoints)
+        endpoints = tuple(sorted((*endpoints, *held), key=_order))
+        believed = Service(name, endpoints, track.metadata if seen is None else seen.metadata)
+        before: Service | None = self._served.get(name)
+        return before if before == believed else believed
 
     def _row(self, name: ServiceName, track: Track, endpoint_id: EndpointId) -> Hold:
         held = track.held[endpoint_id]
@@ -406,6 +403,10 @@ class Guard:
         )
         first = min((date for date in dates if date is not None), default=None)
         return None if first is None else first + self._offset
+
+
+def _order(endpoint: Endpoint) -> tuple[str, int]:
+    return endpoint.address, endpoint.ports[0].number
 
 
 def _sees(service: Service | None, endpoint_id: EndpointId) -> bool:

@@ -17,10 +17,11 @@ from bridge.model import Endpoint, EndpointId, Health, Service, ServiceName, Ser
 
 ROUNDS = 4  # closed probes that make a proof
 APART = 1.0  # seconds between rounds, and between the hold and its first probe
-RELAXED = 10.0  # seconds between probes of one that answers and is not needed as a control
+RELAXED = 10.0  # seconds between probes of one that answers and is not needed as a control, or where none proves
+FUTILE = 5  # rounds in which a network had no controls, after which its endpoints are probed less often
 CONTROLS = 10  # of one network
 OPEN_SHARE = 0.9  # of the controls must open
-MOST = 1000  # missing endpoints in a round; the others wait their turn
+MOST = 500  # missing endpoints in a round; the others wait their turn
 RESEARCH = 10.0  # seconds before too few controls are looked for again
 
 
@@ -45,15 +46,16 @@ class _Round:
 class Probes:
     """The missing endpoints that are probed, and the rounds over them; times in the guard's seconds."""
 
-    __slots__ = ("_answering", "_controls", "_later", "_network", "_new", "_next", "_round", "_soon")
+    __slots__ = ("_answering", "_controls", "_futile", "_later", "_network", "_new", "_next", "_round", "_soon")
 
     def __init__(self) -> None:
         self._network: dict[Key, str] = {}
         self._new: OrderedDict[Key, float] = OrderedDict()  # when each is due, earliest first: not probed yet
         self._soon: OrderedDict[Key, float] = OrderedDict()  # likewise: those that did not answer
-        self._later: OrderedDict[Key, float] = OrderedDict()  # likewise: those that answered
+        self._later: OrderedDict[Key, float] = OrderedDict()  # likewise: those that answered, or cannot be proven
         self._answering: dict[str, dict[Key, None]] = {}  # in no lane: those that serve as controls, in every round
         self._controls = Controls()
+        self._futile: dict[str, int] = {}  # rounds without a verdict, by network
         self._round: _Round | None = None
         self._next = 0.0  # no round before
 
@@ -82,6 +84,7 @@ class Probes:
     def stop(self) -> None:
         """Give up the round under way; what it would find counts for nothing."""
         self.judge({})
+        self._futile.clear()
 
     @property
     def due(self) -> float | None:
@@ -131,6 +134,7 @@ class Probes:
             told = [result for one in asked.controls[network] if (result := results.get(one)) is not None]
             controls_open = sum(told) + len(answers)
             proof = controls_open > 0 and controls_open >= OPEN_SHARE * (len(told) + len(answers))
+            futile = self._futile[network] = 0 if proof else self._futile.get(network, 0) + 1
             opened += answers
             answering = self._answering[network] = dict.fromkeys(answers[:CONTROLS])
             for key in keys:
@@ -138,7 +142,8 @@ class Probes:
                 if result is False and proof:
                     closed.append(key)
                 if key not in answering:
-                    lane, pause = (self._later, RELAXED) if result else (self._soon, APART)
+                    relaxed = result or futile > FUTILE
+                    lane, pause = (self._later, RELAXED) if relaxed else (self._soon, APART)
                     lane[key] = self._next - APART + pause
             if not answering:
                 del self._answering[network]
