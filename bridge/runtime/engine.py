@@ -170,6 +170,10 @@ class Engine:
         """Whether every task of the engine runs or has a fair chance to; it never depends on a registry."""
         return self._keeper.alive()
 
+    def restarts(self) -> int:
+        """How often a task died and was started again."""
+        return self._keeper.restarts
+
     def ailing(self) -> list[str]:
         """The tasks for which `alive` is False, sorted."""
         return self._keeper.hopeless()

@@ -91,6 +91,24 @@ class Resources:
         """An empty assignment under that name."""
         return _resource(name, wire.assignment(name, Assignment()))
 
+    # What operators ask.
+
+    def served(self, service: ServiceName) -> Label | None:
+        """The default port that is told of a service; None while nobody looks at it."""
+        known = self._known.get(service)
+        return known.default if known is not None and known.merged is not None else None
+
+    def asked(self, service: ServiceName) -> dict[str, tuple[int, str]]:
+        """The names of endpoints that streams ask for of a service: how many do, and the version they are told."""
+        found: dict[str, tuple[int, str]] = {}
+        known = self._known.get(service)
+        for topic in known.topics if known is not None else ():
+            if topic.type_url == EDS:
+                streams, version = found.get(topic.name, (0, ""))
+                told = topic.resource.version if topic.resource is not None else version
+                found[topic.name] = streams + len(topic.sessions), told
+        return found
+
     # Who looks at what.
 
     def subscribe(self, type_url: str, name: str, node: NodeClass, session: Session) -> None:

@@ -24,7 +24,7 @@ from bridge.xds.admission import Admission
 from bridge.xds.messages import CDS, EDS, Interest, ProtocolError, Request
 from bridge.xds.resources import WILDCARD, Resources
 from bridge.xds.session import Session
-from bridge.xds.stream import FAILED, Ended, Stream
+from bridge.xds.stream import FAILED, Ended, Stream, Totals
 from bridge.xds.subscription import Status
 from bridge.xds.tls import Credentials, TlsFiles
 
@@ -94,19 +94,6 @@ class StreamStatus:
     responses: int
     sent: int
     types: tuple[Status, ...]
-
-
-@dataclass(slots=True)
-class Totals:
-    """Counted since the start, over streams that ended too."""
-
-    streams: int = 0
-    refused: int = 0
-    requests: int = 0
-    responses: int = 0
-    sent: int = 0
-    nacks: int = 0
-    failures: int = 0
 
 
 class Server:
@@ -204,8 +191,6 @@ class Server:
         self._of_address[address] -= 1
         if not self._of_address[address]:
             del self._of_address[address]
-        self.totals.responses += stream.responses
-        self.totals.sent += stream.sent
         if stream.session is not None:
             self._by_session.pop(stream.session, None)
             for interest in stream.session.close():
@@ -254,6 +239,18 @@ class Server:
     def streams(self) -> list[StreamStatus]:
         """The streams that are open, oldest first."""
         return [_status(stream) for stream in sorted(self._streams, key=lambda stream: (stream.since, stream.peer))]
+
+    def sums(self) -> Sums:
+        """Over all streams, without making a list of them."""
+        sums = Sums(len(self._streams), 0, 0, self.totals.responses, self.totals.sent)
+        for stream in self._streams:
+            sums.responses += stream.responses
+            sums.sent += stream.sent
+            if stream.session is not None:
+                names, parked = stream.session.counts()
+                sums.names += names
+                sums.parked += parked
+        return sums
 
     def failed(self, stream: Stream, error: BaseException) -> None:
         """A mistake of ours ended one stream; the log tells it whole."""

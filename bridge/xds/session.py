@@ -125,6 +125,11 @@ class Session:
         subscription = self._of(type_url)
         return subscription.told() if subscription is not None else {}
 
+    def counts(self) -> tuple[int, int]:
+        """How many names are asked for, and how many versions were refused and are not sent again."""
+        both = [each for each in (self._clusters, self._endpoints) if each is not None]
+        return sum(len(each.named) for each in both), sum(len(each.parked) for each in both)
+
     def status(self) -> tuple[Status, ...]:
         """Each type that was asked for."""
         return tuple(each.status() for each in (self._clusters, self._endpoints) if each is not None and each.asked)

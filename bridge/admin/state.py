@@ -1,0 +1,82 @@
+"""What the admin side looks at: the running rooms, and what the process itself has to say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.adapter import Problem
+from bridge.admin.explain import Telling
+from bridge.admin.shapes import About
+from bridge.kit import Clock
+from bridge.model import SourceName
+from bridge.policies import Policies
+from bridge.runtime.engine import Engine
+from bridge.runtime.keep import Keeper
+from bridge.runtime.reading import Reading
+from bridge.xds.names import Names
+from bridge.xds.resources import Resources
+from bridge.xds.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the parts of the process listen; "" for one that does not."""
+
+    xds: str
+    admin: str
+    probes: str = ""
+
+
+@dataclass(slots=True)
+class State:
+    """Read by the API and the metrics; `stopping`, `policies` and `notes` are set by the app."""
+
+    clock: Clock
+    engine: Engine
+    resources: Resources
+    server: Server
+    about: Mapping[SourceName, About]
+    addresses: Addresses
+    config: str
+    version: str
+    started: float
+    names: Names
+    policies: Policies
+    keeper: Keeper
+    stopping: bool = False
+    notes: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+
+    def readings(self) -> list[Reading]:
+        """The newest reading of each source, in the order of the configuration."""
+        return [cell.value for cell in self.engine.readings.values()]
+
+    def own(self) -> list[Problem]:
+        """What is wrong with the bridge itself: its folder, its configuration, what Envoys refuse."""
+        refused = [
+            Problem("resource", f"{type_url.rpartition('.')[2]} {name}", f"{why}; the last good one stays in force")
+            for (type_url, name), why in sorted(self.resources.refused.items())
+        ]
+        noted = [one for key in sorted(self.notes) for one in self.notes[key]]
+        return [*self.engine.problems(), *noted, *self._tls(), *refused]
+
+    def _tls(self) -> list[Problem]:
+        credentials = self.server.credentials
+        if credentials is None or not credentials.problem:
+            return []
+        return [Problem("tls", "xds.tls", f"{credentials.problem}; the certificates read before stay in use")]
+
+    def frozen_until(self, source: SourceName) -> float | None:
+        """Monotonic seconds at which an operator's freeze ends."""
+        orders = self.engine.decisions.current.value.get(source)
+        return None if orders is None else orders.frozen
+
+    def telling(self) -> Telling:
+        """How services are told now, and who asks."""
+        return Telling(self.names, self.policies, self.resources.served, self.resources.asked)
+
+    def ailing(self) -> list[str]:
+        """The tasks that died and could not be kept running; liveness fails while there is one."""
+        return sorted({*self.engine.ailing(), *self.keeper.hopeless()})
+
+    def restarts(self) -> int:
+        """How often a task died and was started again."""
+        return self.engine.restarts() + self.keeper.restarts

@@ -1,0 +1,77 @@
+"""What a command asks of a running bridge, over its admin port."""
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from bridge.errors import BridgeError, ConfigError
+
+TIMEOUT = 10.0
+"""Seconds for one request: the admin port is near."""
+
+
+class NotRunningError(BridgeError):
+    """Nobody answers at the admin address."""
+
+
+class RefusedError(BridgeError):
+    """The bridge answered, and said no."""
+
+
+class Client:
+    """Asks the admin port at `url`, for example `http://127.0.0.1:8080`; no proxy of the environment is used."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        try:
+            host, port = parts.hostname, parts.port or 8080
+        except ValueError:
+            host, port = None, 0
+        if parts.scheme != "http" or not host or parts.path.strip("/") or parts.query or parts.username:
+            raise ConfigError(f"--admin {url!r}: not an address of the form http://127.0.0.1:8080")
+        self.host, self.port = host, port
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def get(self, path: str) -> Any:
+        """The JSON answer of `GET path`; NotRunningError or RefusedError otherwise."""
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """The JSON answer of `POST path`; NotRunningError or RefusedError otherwise."""
+        return self._ask("POST", path, body)
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT)
+        try:
+            headers = {"Accept": "application/json"}
+            if body is not None:
+                headers["Content-Type"] = "application/json"
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotRunningError(
+                f"admin port {self.url}: {_reason(error)}; is the bridge running, and is this its `admin: {{listen}}`?"
+            ) from error
+        finally:
+            connection.close()
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            raise RefusedError(
+                f"admin port {self.url}: {method} {path} gave status {response.status} and no JSON; "
+                "is that the admin port of a bridge?"
+            ) from None
+        if response.status >= 400:
+            what = answer.get("error", text.decode("utf-8", "replace")) if isinstance(answer, dict) else answer
+            raise RefusedError(str(what))
+        return answer
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {TIMEOUT:.0f} s"
+    return str(error) or type(error).__name__

@@ -1,0 +1,92 @@
+"""How a command prints what it found: a table for people, JSON or YAML for programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import IO, Any
+
+import click
+import yaml
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDE = 100_000
+"""Columns of an output that is no terminal: names are never cut or wrapped there."""
+
+FORMATS = ("table", "json", "yaml")
+
+option = click.option(
+    "--output",
+    "-o",
+    "output_",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="A table for people, JSON or YAML for programs.",
+)
+
+
+def clean(value: object) -> str:
+    """`value` as text on one line, with control characters (line breaks, terminal escapes) written out."""
+    text = "" if value is None else str(value)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def rows(title: str, columns: Sequence[str], lines: Iterable[Sequence[object]], empty: str) -> None:
+    """Print a table, or the sentence `empty` when it has no lines."""
+    console = _console(sys.stdout)
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(clean(cell)) for cell in line))
+    if table.row_count:
+        console.print(table)
+    else:
+        say(f"{title}: {empty}" if title else empty)
+
+
+def say(text: str) -> None:
+    """Print one line (or several, by `\\n`) to standard output, as it is."""
+    for line in text.split("\n"):
+        click.echo(clean(line))
+
+
+def note(text: str) -> None:
+    """Print a remark to standard error, so that what is printed for programs stays whole."""
+    for line in text.split("\n"):
+        click.echo(clean(line), err=True)
+
+
+def document(output: str, value: Any) -> bool:
+    """Print `value` as JSON or YAML when that was asked for; False when a table was."""
+    if output == "json":
+        click.echo(json.dumps(value, indent=2, ensure_ascii=True))
+    elif output == "yaml":
+        click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip("\n"))
+    return output != "table"
+
+
+def _console(file: IO[str]) -> Console:
+    width = None if file.isatty() else WIDE
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+def seconds(value: float | None) -> str:
+    """A length of time as people say it: `12s`, `4m 10s`, `2h 5m`; "" for None."""
+    if value is None:
+        return ""
+    whole = int(value)
+    if value < 10:
+        return f"{value:.1f}s"
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60}s"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole % 3600 // 60}m"
+    return f"{whole // 86400}d {whole % 86400 // 3600}h"

@@ -1,0 +1,145 @@
+"""`run` and `check`: the bridge itself, and a look at its whole configuration before it runs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bridge.cli import options, output
+from bridge.errors import BridgeError, ConfigError
+
+if TYPE_CHECKING:
+    from bridge.config import Config
+    from bridge.kit.settings import RegistrySettings
+
+
+@click.command()
+@options.config
+def run(path: Path | None) -> None:
+    """Run the bridge until SIGTERM.
+
+    SIGHUP (and any change of the file) takes over `services:` of the configuration; SIGTERM says "not ready", and
+    ends the streams five seconds later, a second one at once.
+
+    Exit codes: 0 stopped as told, 1 failed, 2 the configuration will not do.
+
+    \b
+    Example:
+      registry-bridge run --config /etc/registry-bridge/bridge.yaml
+    """
+    from bridge.admin.log import configure
+    from bridge.app import run as run_app
+
+    config = options.load(path)
+    configure(config.root.log.format, config.root.log.level)
+    run_app(config)
+
+
+@click.command()
+@options.config
+@click.option("--strict", is_flag=True, help="Problems are a failure too: exit 1.")
+@output.option
+def check(path: Path | None, strict: bool, output_: str) -> None:
+    """Check the whole configuration and every inventory, without network or a running bridge.
+
+    Exit codes: 0 it will do, 1 problems were found and --strict is given, 2 it will not do.
+
+    \b
+    Example:
+      registry-bridge check --strict --output json
+    """
+    from bridge.config import find
+
+    config = options.load(find(path))
+    wrong = _certificates(config)
+    found: list[dict[str, Any]] = []
+    for settings in config.registries:
+        try:
+            found.append(_checked(settings))
+        except ConfigError as error:
+            wrong += str(error).split("\n")
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    if not output.document(output_, {"config": str(config.path), "registries": found}):
+        _tell(config, found)
+    if strict and any(one["problems"] for one in found):
+        raise click.exceptions.Exit(1)
+
+
+def _certificates(config: "Config") -> list[str]:
+    from bridge.xds.tls import Credentials
+
+    tls = config.server().tls
+    try:
+        if tls is not None:
+            Credentials(tls, lambda _: None)
+    except ConfigError as error:
+        return [f"{config.path}: {error}"]
+    return []
+
+
+def _checked(settings: "RegistrySettings") -> dict[str, Any]:
+    """What a registry says offline, as it would pass the screen; `read` is False where nothing can be read so."""
+    from bridge.admin import shapes
+    from bridge.config import screening
+    from bridge.kit.address import is_literal
+    from bridge.screen import screen
+
+    observation = settings.check()
+    row: dict[str, Any] = {"name": settings.name, "kind": settings.kind, "read": observation is not None}
+    if observation is None:
+        return row | {"services": 0, "endpoints": 0, "names": 0, "problems": []}
+    names = {
+        one.address
+        for service in observation.services.values()
+        for one in service.endpoints
+        if not is_literal(one.address)
+    }
+    screened = screen(_literal(observation.services), screening(settings), None)
+    return row | {
+        "services": len(observation.services),
+        "endpoints": sum(len(service.endpoints) for service in screened.services.values()),
+        "names": len(names),
+        "problems": [shapes.problem(settings.name, one) for one in (*observation.problems, *screened.problems)],
+    }
+
+
+def _literal(services: Any) -> Any:
+    """Without the endpoints whose host names would have to be resolved."""
+    from bridge.kit.address import is_literal
+    from bridge.model import Service
+    from bridge.table import Table
+
+    return Table(
+        {
+            name: Service(name, tuple(one for one in service.endpoints if is_literal(one.address)), service.metadata)
+            for name, service in services.items()
+        }
+    )
+
+
+def _tell(config: "Config", found: Sequence[dict[str, Any]]) -> None:
+    for one in found:
+        if not one["read"]:
+            output.say(f"{one['name']} ({one['kind']}): cannot be read offline")
+            continue
+        counts = Counter(problem["kind"] for problem in one["problems"])
+        said = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+        names = f", {one['names']} host names to resolve" if one["names"] else ""
+        output.say(
+            f"{one['name']} ({one['kind']}): {one['services']} services, {one['endpoints']} endpoints{names}, "
+            f"{f'problems: {said}' if said else 'no problems'}"
+        )
+        for problem in one["problems"]:
+            times = f" ({problem['count']} times)" if problem["count"] > 1 else ""
+            output.say(f"  {problem['where']}: {problem['what']}{times}")
+    output.say(f"{config.path}: will do")
+
+
+def reported(error: BridgeError) -> int:
+    """Say what is wrong on standard error, a line each, and return the exit code."""
+    for line in str(error).split("\n"):
+        output.note(f"error: {line}")
+    return 2 if isinstance(error, ConfigError) else 1
