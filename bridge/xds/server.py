@@ -96,6 +96,17 @@ class StreamStatus:
     types: tuple[Status, ...]
 
 
+@dataclass(slots=True)
+class Sums:
+    """What metrics say: streams, names and parked versions as they are now, the others counted since the start."""
+
+    streams: int
+    names: int
+    parked: int
+    responses: int
+    sent: int
+
+
 class Server:
     """Serves ADS, EDS and CDS in both protocols; one event loop, on which `publish` is called too."""
 
