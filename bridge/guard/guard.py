@@ -159,7 +159,7 @@ class Guard:
             self._read = observation.read
             self._light = self._light._replace(made=self._t)
             self._touched |= self._unconfirmed
-        names = changed(self._seen, services)
+        names = sorted(changed(self._seen, services))  # the order in which the missing are probed
         if self._first and not self._seen:
             self._enter(services)
         else:
@@ -270,12 +270,10 @@ class Guard:
     def _judge(self) -> None:
         """End the holds for which there is evidence, in the light of all that is known now."""
         by = self._by
-        while self._timers and self._timers[0][0] <= by:
-            due, name = heappop(self._timers)
-            track = self._tracks.get(name)
-            if track is not None and track.due == due:
-                track.due = inf
-                self._touched.add(name)
+        while self._next_timer() <= by:
+            name = heappop(self._timers)[1]
+            self._tracks[name].due = inf
+            self._touched.add(name)
         names = {name for name in self._touched if name in self._tracks}
         for name in names:
             self._settle(self._tracks[name])
@@ -321,6 +319,16 @@ class Guard:
         if len(self._timers) > 64 + 2 * len(self._tracks):
             self._timers = [(one.due, key) for key, one in self._tracks.items() if one.due != inf]
             heapify(self._timers)
+
+    def _next_timer(self) -> float:
+        """When the first service is due; dates that no longer hold are dropped on the way."""
+        while self._timers:
+            due, name = self._timers[0]
+            track = self._tracks.get(name)
+            if track is not None and track.due == due:
+                return due
+            heappop(self._timers)
+        return inf
 
     def _delete(self, key: Key, track: Track, reason: Reason) -> None:
         """Believe that a held endpoint is gone."""
@@ -395,14 +403,13 @@ class Guard:
     def _wake_at(self) -> float | None:
         if self._paused is not None:
             return self._frozen
-        dates = (
-            self._timers[0][0] if self._timers else None,
-            self._asked + ASK_AGAIN if self._unconfirmed else None,
+        first = min(
+            self._next_timer(),
+            self._asked + ASK_AGAIN if self._unconfirmed else inf,
             self._health.due,
             self._probes.due,
         )
-        first = min((date for date in dates if date is not None), default=None)
-        return None if first is None else first + self._offset
+        return None if first == inf else first + self._offset
 
 
 def _order(endpoint: Endpoint) -> tuple[str, int]:

@@ -9,6 +9,7 @@ Good is every health but draining and unhealthy, also none: whoever drains an en
 
 from collections import OrderedDict
 from dataclasses import replace
+from math import inf
 from typing import NamedTuple
 
 from bridge.guard.values import Key
@@ -41,7 +42,7 @@ class HealthWatch:
         self._recent: OrderedDict[Key, _Turn] = OrderedDict()  # unhealthy for less than a minute; oldest first
         self._turned = 0  # how many of those were good before
         self._kept: OrderedDict[Key, _Turn] = OrderedDict()  # not believed; oldest first
-        self._used = float("-inf")  # stamp of the last operator's word that was used
+        self._used = -inf  # stamp of the last operator's word that was used
 
     @property
     def flood(self) -> bool:
@@ -49,9 +50,9 @@ class HealthWatch:
         return bool(self._kept)
 
     @property
-    def due(self) -> float | None:
+    def due(self) -> float:
         """When the next turn is believed for its age."""
-        return next(iter(self._kept.values())).at + RELEASE if self._kept else None
+        return next(iter(self._kept.values())).at + RELEASE if self._kept else inf
 
     def begin(self, endpoint: Endpoint) -> None:
         """An endpoint of a baseline, as it was."""

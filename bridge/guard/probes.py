@@ -21,7 +21,7 @@ RELAXED = 10.0  # seconds between probes of one that answers and is not needed a
 FUTILE = 5  # rounds in which a network had no controls, after which its endpoints are probed less often
 CONTROLS = 10  # of one network
 OPEN_SHARE = 0.9  # of the controls must open
-MOST = 500  # missing endpoints in a round; the others wait their turn
+MOST = 1000  # missing endpoints in a round; the others wait their turn
 RESEARCH = 10.0  # seconds before too few controls are looked for again
 
 
@@ -87,10 +87,10 @@ class Probes:
         self._futile.clear()
 
     @property
-    def due(self) -> float | None:
-        """When the next round is due; None while one is under way or none is needed."""
+    def due(self) -> float:
+        """When the next round is due; never, while one is under way or none is needed."""
         if self._round is not None or not self._network:
-            return None
+            return inf
         firsts = [next(iter(lane.values())) for lane in (self._new, self._soon, self._later) if lane]
         if self._answering:
             firsts.append(self._next - APART + RELAXED)
@@ -100,8 +100,7 @@ class Probes:
         """The round under way, begun if one is due."""
         if self._round is not None and not self._network:
             self._round = None
-        due = self.due
-        if due is not None and due <= by:
+        if self.due <= by:
             missing: dict[str, list[Key]] = {network: list(keys) for network, keys in self._answering.items()}
             for key in self._take(by):
                 missing.setdefault(self._network[key], []).append(key)

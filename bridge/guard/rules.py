@@ -73,7 +73,8 @@ def judge(track: Track, light: Light, rules: Removals) -> Judgement:
             ended.append((endpoint_id, "released" if light.flood else "confirmed"))
         else:
             waiting = waiting or confirm_at <= light.by
-            due = min(due, replaced_at, small_at, confirm_at if confirm_at > light.by else inf)
+            later = (date for date in (confirm_at, held.at + rules.gather) if date > light.by)
+            due = min(due, replaced_at, *later)
     return Judgement(ended, waiting, due)
 
 
