@@ -98,13 +98,11 @@ class StreamStatus:
 
 @dataclass(slots=True)
 class Sums:
-    """What metrics say: streams, names and parked versions as they are now, the others counted since the start."""
+    """What metrics say of the open streams: how many, the names they ask for, and the versions they refused."""
 
     streams: int
     names: int
     parked: int
-    responses: int
-    sent: int
 
 
 class Server:
@@ -253,10 +251,8 @@ class Server:
 
     def sums(self) -> Sums:
         """Over all streams, without making a list of them."""
-        sums = Sums(len(self._streams), 0, 0, self.totals.responses, self.totals.sent)
+        sums = Sums(len(self._streams), 0, 0)
         for stream in self._streams:
-            sums.responses += stream.responses
-            sums.sent += stream.sent
             if stream.session is not None:
                 names, parked = stream.session.counts()
                 sums.names += names

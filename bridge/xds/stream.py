@@ -1,6 +1,7 @@
 """One xDS stream: its requests into a session, and what the session answers out again."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
@@ -24,11 +25,25 @@ class Ended(NamedTuple):
 FAILED = Ended(grpc.StatusCode.INTERNAL, "a mistake in the bridge; its log says more")
 
 
+@dataclass(slots=True)
+class Totals:
+    """Counted since the start of the server, over streams that ended too; `sent` in bytes."""
+
+    streams: int = 0
+    refused: int = 0
+    requests: int = 0
+    responses: int = 0
+    sent: int = 0
+    nacks: int = 0
+    failures: int = 0
+
+
 class Host(Protocol):
     """What a stream asks of the server that it belongs to."""
 
     identifier: str
     admission: Admission
+    totals: Totals
 
     def open(self, stream: "Stream", node: wire.Node) -> Session:
         """The session of a stream whose first request has come."""
@@ -115,7 +130,7 @@ class Stream:
         return True
 
     async def _write(self, session: Session) -> None:
-        write = self._context.write
+        write, totals = self._context.write, self._host.totals
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -123,6 +138,8 @@ class Stream:
                 frame = wire.frame(response, self.delta, self._host.identifier)
                 self.responses += 1
                 self.sent += len(frame)
+                totals.responses += 1
+                totals.sent += len(frame)
                 # The bytes belong to gRPC from here on: kept here, a sleeping stream would hold its last response.
                 sending = write(frame)
                 del frame
