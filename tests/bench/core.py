@@ -64,9 +64,7 @@ def service(number: int, endpoints: int, source: int = 0) -> Service:
     return Service.of(
         name_of(number),
         [
-            Endpoint(f"10.{at >> 16 & 255}.{at >> 8 & 255}.{at & 255}", PORTS, locality=PLACES[at % len(PLACES)])
-            if at < 1 << 24
-            else Endpoint(f"fd00::{at >> 16:x}:{at & 65535:x}", PORTS, locality=PLACES[at % len(PLACES)])
+            Endpoint(f"10.{at >> 16}.{at >> 8 & 255}.{at & 255}", PORTS, locality=PLACES[at % len(PLACES)])
             for at in range(first, first + endpoints)
         ],
     )
