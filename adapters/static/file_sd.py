@@ -21,7 +21,7 @@ class Labels(NamedTuple):
 
 
 class Group(NamedTuple):
-    """What became of one group; `spelled` is the label as it stood there."""
+    """What became of one group; `spelled` is its name as it stood there."""
 
     name: ServiceName
     spelled: str
@@ -83,8 +83,7 @@ class _Labels(NamedTuple):
         try:
             if label not in said:
                 raise ValueError(f"the label {label!r} is to name the service, and is not there")
-            spelled = _text(said[label])
-            name = _name(spelled, scope.namespace)
+            name, spelled = _name(_text(said[label]), scope.namespace)
             locality, weight = scope.locality, 1
             label, kind = labels.zone, "zone"
             if label in said:
@@ -138,12 +137,13 @@ def _text(value: Any) -> str:
     raise ValueError(f"{excerpt(value)} is not text; put it into quotes")
 
 
-def _name(spelled: str, namespace: str) -> ServiceName:
-    """A job's name, made into labels; two spellings that come to one are told apart where files are joined."""
-    before, slash, name = spelled.rpartition("/")
-    return names.service_name(
-        f"{names.normalised(before)}/{names.normalised(name)}" if slash else names.normalised(name), namespace
-    )
+def _name(text: str, namespace: str) -> tuple[ServiceName, str]:
+    """A job's name made into labels, and as it stands, to tell two apart that come to the same labels."""
+    before, slash, name = text.rpartition("/")
+    if not slash:
+        before = namespace
+    made = names.normalised(name)
+    return names.service_name(f"{names.normalised(before)}/{made}" if before else made), f"{before}/{name}"
 
 
 def _weight(text: str) -> int:

@@ -1,0 +1,52 @@
+"""Hints that something changed in a folder; a poll stands behind them, and the content decides."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from watchfiles import awatch
+
+STEP = 5
+"""Milliseconds between two looks at what the kernel told; half of it is what a hint waits for on average."""
+
+GATHER = 25
+"""Milliseconds after which a hint is given even when changes go on."""
+
+
+class Watch:
+    """Sets `changed` when something happens in the folders followed; `error` says why some cannot be followed."""
+
+    def __init__(self, changed: asyncio.Event) -> None:
+        self.error = ""
+        self._changed = changed
+        self._folders: Mapping[Path, tuple[int, int]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def follow(self, folders: Mapping[Path, tuple[int, int]]) -> bool:
+        """Follow these folders from now on; whether that is a new set, and something may have been missed."""
+        running = self._task is not None and not self._task.done()
+        if folders == self._folders and (running or self.error):
+            return False
+        await self.stop()
+        self._folders = dict(folders)
+        self.error = ""
+        if folders:
+            self._task = asyncio.create_task(self._run(list(folders)), name="static inventory watch")
+        return True
+
+    async def stop(self) -> None:
+        """Release what the kernel was asked for."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+
+    async def _run(self, folders: list[Path]) -> None:
+        try:
+            async for _ in awatch(
+                *folders, watch_filter=None, debounce=GATHER, step=STEP, recursive=False, ignore_permission_denied=True
+            ):
+                self._changed.set()
+        except (OSError, RuntimeError) as error:
+            self.error = str(error)
+            self._changed.set()
