@@ -103,6 +103,16 @@ class AdminSettings(Strict):
 
     listen: Listen = HostPort("127.0.0.1", 8080)
 
+    @field_validator("listen")
+    @classmethod
+    def _loopback(cls, value: HostPort) -> HostPort:
+        if not is_loopback(value):
+            raise ValueError(
+                f"{value} is not loopback, and whoever reaches the admin port may accept removals; listen on 127.0.0.1 "
+                "and reach it by ssh -L or kubectl port-forward; probes: {listen: …} opens /healthz, /readyz, /metrics"
+            )
+        return value
+
 
 class ProbesSettings(Strict):
     """/healthz, /readyz and /metrics alone, for those who must not reach the admin port."""
@@ -366,7 +376,7 @@ def _remedy(kind: str) -> str:
 def _exposed(root: Root, document: Document) -> list[str]:
     """What would let others in who should stay outside, and what would stand in its own way."""
     wrong = []
-    xds, admin = root.xds, root.admin.listen
+    xds = root.xds
     if not is_loopback(xds.listen) and xds.tls is None and not xds.insecure:
         wrong.append(
             f"{document.place(('xds', 'listen'))}: {xds.listen} is not loopback, and plain text is spoken there; "
@@ -374,12 +384,6 @@ def _exposed(root: Root, document: Document) -> list[str]:
         )
     if xds.tls is not None and xds.insecure:
         wrong.append(f"{document.place(('xds', 'insecure'))}: stands beside xds.tls; remove one of them")
-    if not is_loopback(admin):
-        wrong.append(
-            f"{document.place(('admin', 'listen'))}: {admin} is not loopback, and whoever reaches the admin port may "
-            "accept removals; listen on 127.0.0.1 and reach it by ssh -L or kubectl port-forward, and open "
-            "/healthz, /readyz and /metrics with probes: {listen: …}"
-        )
     taken: dict[HostPort, str] = {}
     for key, section in (("xds", xds), ("admin", root.admin), ("probes", root.probes)):
         if section is not None and section.listen.port and (other := taken.setdefault(section.listen, key)) != key:

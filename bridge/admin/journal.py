@@ -28,7 +28,8 @@ class Journal:
             return
         self._known[reading.source] = problems
         told = reading.why if reading.lost is not None else ""
-        self._tell(reading.source, [one for one in reading.problems if one not in known and one.what not in told])
+        new = [one for one in reading.problems if one not in known and not (one.where and one.where in told)]
+        self._tell(reading.source, new)
         if known and not problems:
             _log.info("problems are over", source=reading.source, count=sum(one.count for one in known))
 

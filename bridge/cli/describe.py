@@ -12,7 +12,7 @@ from bridge.cli import options, output
 from bridge.errors import BridgeError, ConfigError
 
 
-@click.command()
+@click.command(short_help="Print a JSON schema: of the configuration, of an inventory.")
 @click.argument("what", type=click.Choice(["config", "inventory"]))
 @click.option("--kind", default="static", show_default=True, help="The kind of registry, for `inventory`.")
 def schema(what: str, kind: str) -> None:
@@ -38,7 +38,7 @@ def schema(what: str, kind: str) -> None:
     click.echo(json.dumps(printed, indent=2))
 
 
-@click.command()
+@click.command(short_help="List the kinds of registries that are installed.")
 @output.option
 def adapters(output_: str) -> None:
     """List the kinds of registries that are installed, and where they come from.
@@ -87,7 +87,7 @@ def _address(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     return found.host, found.port
 
 
-@click.command("envoy-bootstrap")
+@click.command("envoy-bootstrap", short_help="Print a bootstrap with which Envoy works with the bridge.")
 @click.option(
     "--mode", type=click.Choice(["ads", "eds"]), default="ads", show_default=True, help="What Envoy asks for."
 )

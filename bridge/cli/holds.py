@@ -15,7 +15,7 @@ from bridge.model import ServiceName
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="List and accept what is gone and not yet believed to be.")
 @options.config
 @options.admin
 @output.option
@@ -33,7 +33,7 @@ def holds(context: click.Context, path: Path | None, url: str | None, output_: s
         _list(options.client(path, url), output_, "", "")
 
 
-@holds.command("list")
+@holds.command("list", short_help="List what is held.")
 @click.argument("service", required=False, default="")
 @click.option("--source", default="", metavar="NAME", help="Only those of this registry.")
 @options.config
@@ -64,7 +64,7 @@ def _held(client: Client, service: str, source: str, endpoint: str) -> list[dict
     ]
 
 
-@holds.command()
+@holds.command(short_help="Say that what is held is meant to go.")
 @click.argument("service", required=False, default="")
 @click.option("--source", default="", metavar="NAME", help="Only those of this registry.")
 @click.option("--endpoint", default="", metavar="ADDRESS:PORT", help="Only this one.")
@@ -145,7 +145,7 @@ def _for(_: click.Context, __: click.Parameter, value: str | None) -> float | No
     return float(int(match[1]) * _UNITS[match[2]])
 
 
-@click.command()
+@click.command(short_help="Let the last view of a registry stand, for maintenance.")
 @click.argument("source")
 @click.option("--for", "for_", callback=_for, metavar="TIME", help="How long, such as 30m or 1h.")
 @click.option("--off", is_flag=True, help="End the freeze.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from bridge.admin import shapes
 from bridge.admin.explain import Telling, explain
+from bridge.admin.log import configure
 from bridge.admin.shapes import About
 from bridge.app import opened
 from bridge.config import Config
@@ -55,6 +56,7 @@ def _nobody(_: ServiceName) -> Mapping[str, tuple[int, str]]:
 
 def look(config: Config) -> Look:
     """Read every registry once, for at most `start.wait`; nothing is written, and the snapshot is not touched."""
+    configure("console", "error")  # what is wrong is in the answer
     return asyncio.run(_look(config))
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import IO, Any
+from typing import Any
 
 import click
 import yaml
@@ -37,17 +37,25 @@ def clean(value: object) -> str:
 
 
 def rows(title: str, columns: Sequence[str], lines: Iterable[Sequence[object]], empty: str) -> None:
-    """Print a table, or the sentence `empty` when it has no lines."""
-    console = _console(sys.stdout)
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    """Print a table under its title, or the sentence `empty` when it has no lines.
+
+    On a terminal long cells are folded into their column; elsewhere nothing is, so that every row is one line.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for line in lines:
         table.add_row(*(Text(clean(cell)) for cell in line))
-    if table.row_count:
-        console.print(table)
-    else:
+    if not table.row_count:
         say(f"{title}: {empty}" if title else empty)
+        return
+    if title:
+        say(title)
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False, emoji=False)
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def say(text: str) -> None:
@@ -69,11 +77,6 @@ def document(output: str, value: Any) -> bool:
     elif output == "yaml":
         click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip("\n"))
     return output != "table"
-
-
-def _console(file: IO[str]) -> Console:
-    width = None if file.isatty() else WIDE
-    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
 def seconds(value: float | None) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bridge.kit.settings import RegistrySettings
 
 
-@click.command()
+@click.command(short_help="Run the bridge until SIGTERM.")
 @options.config
 def run(path: Path | None) -> None:
     """Run the bridge until SIGTERM.
@@ -37,7 +37,7 @@ def run(path: Path | None) -> None:
     run_app(config)
 
 
-@click.command()
+@click.command(short_help="Check the configuration and every inventory.")
 @options.config
 @click.option("--strict", is_flag=True, help="Problems are a failure too: exit 1.")
 @output.option

@@ -143,7 +143,7 @@ def table(kind: str, rows: Iterable[Row], title: str = "") -> None:
     output.rows(title, columns, (cells(row) for row in rows), empty)
 
 
-@click.command()
+@click.command(short_help="Show what the bridge knows.")
 @click.argument("what", type=click.Choice(list(TABLES)))
 @click.option("--service", default="", metavar="NAME", help="Only services whose name is or begins with this.")
 @click.option("--source", default="", metavar="NAME", help="Only what this registry says.")
@@ -188,7 +188,7 @@ def _wanted(row: Row, service: str, source: str) -> bool:
     return name.startswith(service) and (not source or source in of_source)
 
 
-@click.command()
+@click.command(short_help="Explain why Envoy was told what it was told.")
 @click.argument("service", metavar="SERVICE")
 @options.config
 @options.admin
