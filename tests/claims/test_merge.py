@@ -194,6 +194,18 @@ def test_a_held_endpoint_is_left_out_and_comes_back_as_its_address_is_used_and_f
     assert at_last == at_first
 
 
+@pytest.mark.promise("R-38")
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_of_a_service_that_changes_in_one_place_the_other_addresses_stay_in_use(place: int) -> None:
+    many = [endpoint(host) for host in hosts(3)]
+    held = Service.of(PAY, [endpoint(host, held=True) for host in hosts(3)])
+    before = Inputs((source("a", held), source("b", Service.of(CART, many))))
+    fewer = [one for at, one in enumerate(many) if at != place]
+    after = Inputs((before.sources[0], source("b", Service.of(CART, fewer))))
+    result = merge(after, (before, merge(before, None)))
+    assert [e.id for e in result.services[PAY].endpoints()] == [many[place].id]
+
+
 # Waiting
 
 

@@ -364,6 +364,26 @@ def test_clusters_asked_for_by_somebody_who_does_not_look_on_are_forgotten() -> 
     assert cluster_names(world) == ["shop/payments"]
 
 
+# What operators ask
+
+
+def test_operators_see_the_default_port_and_who_asks_for_a_service_under_which_names() -> None:
+    world = World()
+    world.publish(pay(BOTH))
+    payments = name("shop/payments")
+    assert world.resources.served(payments) is None
+    world.subscribe("envoy", "shop/payments", "shop/payments:grpc", "shop/cart")
+    world.subscribe("another", "shop/payments")
+    assert world.resources.served(payments) == "http"
+    assert world.resources.served(name("shop/cart")) is None
+    told = {one: world.get(one) for one in ("shop/payments", "shop/payments:grpc")}
+    assert world.resources.asked(payments) == {
+        one: (2 - one.endswith("grpc"), resource.version) for one, resource in told.items() if resource
+    }
+    assert world.resources.asked(name("shop/cart")) == {"shop/cart": (1, "")}
+    assert world.resources.asked(name("data/db")) == {}
+
+
 # Policies
 
 

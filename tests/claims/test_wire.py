@@ -116,6 +116,10 @@ def test_what_clients_do_not_write_is_left_to_protobuf() -> None:
     assert wire.request(twice, delta=False).error == "second"
     unknown = b"\xf8\x07\x01"  # a number under an unknown field
     assert wire.request(whole(Request(EDS, "1")) + unknown, delta=False) == Request(EDS, "1")
+    strange = delta(Request(EDS, "1", initial={"a": "1"}))
+    entry = strange.index(b"\x0a\x01a\x12\x011")
+    renumbered = strange[:entry] + b"\x1a" + strange[entry + 1 :]  # a map entry with a field that it does not have
+    assert wire.request(renumbered, delta=True) == Request(EDS, "1")
     locator = discovery_pb2.DiscoveryRequest(type_url=EDS)
     locator.resource_locators.add().name = "a"
     assert wire.request(locator.SerializeToString(), delta=False) == Request(EDS)
