@@ -1,10 +1,13 @@
 """The engine as tests run it: memory registries, a clock that stands still, nothing of the machine."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from structlog.testing import capture_logs
 
 from bridge.guard import Removals
 from bridge.kit import Clock
@@ -76,8 +79,9 @@ class Run:
 
     engine: Engine
     clock: FakeClock
-    published: list[Catalog] = field(default_factory=list)
-    task: asyncio.Task[None] | None = None
+    task: asyncio.Task[None]
+    published: list[Catalog]
+    log: list[MutableMapping[str, Any]]
 
     @property
     def catalog(self) -> Catalog:
@@ -92,6 +96,10 @@ class Run:
         if merged is None:
             return []
         return sorted(f"{one.id}{'?' if one.held else ''}" for one in merged.endpoints())
+
+    def events(self, *names: str) -> list[str]:
+        """The log's events, all or those called so."""
+        return [one["event"] for one in self.log if not names or one["event"] in names]
 
     def problems(self, source: str) -> list[str]:
         return [str(one) for one in self.reading(source).problems]
@@ -130,16 +138,16 @@ async def running(
         probe=probe,
     )
     engine.open()
-    run = Run(engine, clock, published, asyncio.create_task(engine.run()))
-    assert run.task is not None
-    await clock.idle()
-    try:
-        yield run
-    finally:
-        run.task.cancel()
-        await asyncio.wait((run.task,))
-        if not run.task.cancelled() and (error := run.task.exception()) is not None:
-            raise error
+    with capture_logs() as log:
+        task = asyncio.create_task(engine.run())
+        await clock.idle()
+        try:
+            yield Run(engine, clock, task, published, log)
+        finally:
+            task.cancel()
+            await asyncio.wait((task,))
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
 
 
 async def until(condition: Callable[[], bool], clock: FakeClock | None = None) -> None:

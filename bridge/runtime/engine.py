@@ -30,7 +30,7 @@ from bridge.table import Table, changed
 STALE = 60.0
 """Seconds after which a lost source has no opinion on health where a live one has (design.md, Health)."""
 
-LAG = 0.5
+LAG = 1.0
 """Seconds between two samples of how late the event loop is."""
 
 _log = structlog.get_logger("bridge.engine")

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 
-TURNS = 40  # of the event loop, after which tasks that only wait for each other have done what they can
+TURNS = 100  # of the event loop, after which tasks that only wait for each other have done what they can
 
 
 class FakeClock:
@@ -50,8 +50,11 @@ class FakeClock:
 
     async def idle(self) -> None:
         """Let tasks run as far as they come without time passing."""
+        ready = getattr(asyncio.get_running_loop(), "_ready", None)  # asyncio's own loop tells when nobody is left
         for _ in range(TURNS):
             await asyncio.sleep(0)
+            if ready is not None and not ready:
+                return
 
     def _move(self, when: float) -> None:
         self._wall += max(0.0, when - self._now)
