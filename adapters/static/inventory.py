@@ -49,6 +49,7 @@ class Reader:
         self._scope = scope
         self._labels = labels
         self._blocks: dict[str, _Read] = {}
+        self._column = 0
 
     def read(self, text: str) -> Inventory:
         """The whole inventory, or ConfigError, which names file, line and field."""
@@ -62,34 +63,36 @@ class Reader:
         cut = blocks.cut(text)
         if cut is None:
             return None
+        known = self._blocks if cut.column == self._column else {}
         read: dict[str, _Read] = {}
-        mades: list[_Read] = []
         try:
             for block in cut.blocks:
-                one = read.get(block.text) or self._blocks.get(block.text) or self._block(block.text)
-                read[block.text] = one
-                mades.append(one)
+                read[block] = known.get(block) or self._block(block, cut.column)
+            if len(read) < len(cut.blocks):
+                return None  # a service stands twice, letter for letter
             tail = strict_yaml.read(cut.tail, self._where, MAX_DEPTH) if cut.tail else {}
             if not isinstance(tail, dict) or tail.keys() - {"count"}:
                 return None
-            counted = _counted(tail, len(mades))
+            counted = _counted(tail, len(cut.blocks))
         except (ConfigError, FlawError):
             return None
-        self._blocks = read
+        self._blocks, self._column = read, cut.column
+        all_read = [read[block] for block in cut.blocks]
 
         def placed() -> Iterator[tuple[str, Flaw]]:
-            for index, (one, block) in enumerate(zip(mades, cut.blocks, strict=True)):
+            for index, (one, start) in enumerate(zip(all_read, cut.starts(), strict=True)):
                 if one.made.flaws:
-                    first = text.count("\n", 0, block.start) + 1
+                    first = text.count("\n", 0, start) + 1
                     for flaw, line in zip(one.made.flaws, one.lines, strict=True):
                         path = ("services", index, *flaw.path)
                         yield f"{self._where}:{first + line}: {dotted(path)}", flaw
 
-        return self._native([one.made for one in mades], placed, counted)
+        return self._native([one.made for one in all_read], placed, counted)
 
-    def _block(self, text: str) -> _Read:
+    def _block(self, block: str, column: int) -> _Read:
+        text = blocks.document(block, column)
         value = strict_yaml.read(text, self._where, MAX_DEPTH - 1)  # it stands one deeper in the whole
-        if not isinstance(value, list) or len(value) != 1:
+        if not isinstance(value, list) or len(value) != 1 or not blocks.is_whole(block, column):
             raise ConfigError(f"{self._where}: is not of the plain shape")
         made = native.read(value[0], self._scope)
         if not made.flaws:
@@ -139,19 +142,21 @@ class Reader:
     def _native(
         self, mades: list[native.Made], placed: Callable[[], Iterable[tuple[str, Flaw]]], counted: bool
     ) -> Inventory:
-        bad = sum(made.bad for made in mades)
-        instances = sum(made.instances for made in mades)
-        flaws = list(placed()) if bad or any(made.flaws for made in mades) else []
-        problems = _judged(flaws, bad, instances)
+        bad = instances = flawed = 0
         services: dict[ServiceName, Service] = {}
-        for made in mades:
-            service = made.service
+        again: list[Service] = []
+        for service, flaws, its, its_bad in mades:
+            instances += its
+            bad += its_bad
+            flawed += len(flaws)
             if service is None:
                 continue
-            if service.name in services:
-                service, doubles = records.join(services[service.name], service)
-                problems += _doubled(self._where, service.name, doubles, "stands twice in this file")
-            services[service.name] = service
+            if services.setdefault(service.name, service) is not service:
+                again.append(service)
+        problems = _judged(list(placed()), bad, instances) if flawed else []
+        for service in again:
+            services[service.name], doubles = records.join(services[service.name], service)
+            problems += _doubled(self._where, service.name, doubles, "stands twice in this file")
         return Inventory(services, _bounded(self._where, problems), {}, counted)
 
     def _file_sd(self, document: Document, value: list[Any]) -> Inventory:

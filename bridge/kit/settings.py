@@ -59,14 +59,14 @@ _PERCENT = r"^([0-9]{1,3}(?:\.[0-9]{1,9})?)%$"
 
 
 def _duration(value: Any) -> float:
-    match = re.match(_DURATION, value, re.ASCII) if isinstance(value, str) else None
+    match = re.fullmatch(_DURATION[1:-1], value, re.ASCII) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{excerpt(value)} is not a time; write a number with a unit, such as 500ms, 10s, 15m or 1h")
     return round(float(match[1]) * _UNITS[match[2]], 9)
 
 
 def _percent(value: Any) -> float:
-    match = re.match(_PERCENT, value, re.ASCII) if isinstance(value, str) else None
+    match = re.fullmatch(_PERCENT[1:-1], value, re.ASCII) if isinstance(value, str) else None
     if match is None or float(match[1]) > 100:
         raise ValueError(f"{excerpt(value)} is not a share; write a percentage from 0% to 100%, such as 15%")
     return float(match[1]) / 100

@@ -121,7 +121,7 @@ class _Reader:
             if type(event) is not ScalarEvent:
                 if type(event) is MappingEndEvent:
                     return value
-                self._refuse(event, "a key must be plain text")
+                self._refuse(event, "a key must be plain text; put it into quotes")
             key = event.value
             if key in value:
                 self._refuse(event, f"key {excerpt(key)} stands twice; remove one of them")
@@ -144,7 +144,9 @@ class _Reader:
 
     def _alias(self, event: Any) -> Any:
         if event.anchor not in self._anchors:  # not yet whole, if it stands inside itself
-            self._refuse(event, f"alias {excerpt(event.anchor)} stands for nothing that is whole before it")
+            self._refuse(
+                event, f"alias {excerpt(event.anchor)} stands for nothing that is whole before it; write the value out"
+            )
         value = self._anchors[event.anchor]
         waiting = [value]
         while waiting and self._expanded <= MAX_EXPANDED:

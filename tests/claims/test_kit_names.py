@@ -1,0 +1,106 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.kit.names import Pattern, label, metadata, normalised, port_name, service_name
+from bridge.model import ServiceName
+
+
+def test_a_service_name_is_two_labels() -> None:
+    assert service_name("shop/payments") == ServiceName("shop", "payments")
+    assert service_name("payments", "shop") == ServiceName("shop", "payments")
+    assert service_name("legacy/payments", "shop") == ServiceName("legacy", "payments")
+
+
+@pytest.mark.promise("S-09")
+@pytest.mark.parametrize(
+    "text",
+    ["shop/pay\r\nments", "shop/payments\n", "shop/a\x00", "shop/../etc", "/payments", "shop/", "a/b/c", "Shop/x", ""],
+)
+def test_a_name_with_control_characters_or_another_form_is_refused_on_one_line(text: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        service_name(text)
+    assert str(caught.value).isprintable()
+
+
+def test_a_name_without_a_namespace_says_what_to_write() -> None:
+    with pytest.raises(ValueError, match="namespace:"):
+        service_name("payments")
+
+
+def test_a_refused_label_offers_one() -> None:
+    with pytest.raises(ValueError, match="write 'node-exporter'"):
+        label("Node_Exporter")
+
+
+@given(st.text(max_size=80))
+def test_what_is_normalised_is_a_label_and_stays_so(text: str) -> None:
+    try:
+        made = normalised(text)
+    except ValueError:
+        return
+    assert label(made) == made == normalised(made)
+
+
+@pytest.mark.parametrize("text", ["http", "grpc-web", "a1", "Http_2", "8080-tcp"])
+def test_port_names(text: str) -> None:
+    assert port_name(text) == text
+
+
+@pytest.mark.parametrize("text", ["8080", "", "a b", "a\n", "-a", "a" * 64])
+def test_what_cannot_name_a_port_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        port_name(text)
+
+
+@pytest.mark.promise("S-09", "S-06")
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        (("a", "x\r\nset-cookie: y"),),
+        (("a\n", "x"),),
+        (("", "x"),),
+        (("a", "x" * 1025),),
+        (("k" * 129, "x"),),
+        tuple((f"k{i:03}", "x") for i in range(65)),
+    ],
+)
+def test_metadata_with_control_characters_or_too_much_of_it_is_refused(pairs: tuple[tuple[str, str], ...]) -> None:
+    with pytest.raises(ValueError) as caught:
+        metadata(pairs)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "matches"),
+    [
+        ("shop/payments", "shop/payments", True),
+        ("shop/payments", "shop/payments2", False),
+        ("shop/*", "shop/payments", True),
+        ("shop/*", "shopping/payments", False),
+        ("*", "shop/payments", True),
+        ("*/pay*", "shop/payments", True),
+        ("shop/pay????", "shop/payments", False),
+        ("shop/pay?ents", "shop/payments", True),
+    ],
+)
+def test_patterns(pattern: str, name: str, matches: bool) -> None:
+    assert Pattern(pattern).matches(ServiceName.parse(name)) is matches
+
+
+@pytest.mark.parametrize("text", ["", "shop", "shop/", "/x", "a/b/c", "shop/pay ments", "Shop/*", "shop/[ab]"])
+def test_what_can_match_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        Pattern(text)
+
+
+def test_patterns_sort_from_the_least_to_the_most_specific() -> None:
+    texts = ["shop/payments", "*", "shop/*", "shop/pay*", "a/b"]
+    assert [p.text for p in sorted(map(Pattern, texts), key=lambda p: p.order)] == [
+        "*",
+        "shop/*",
+        "shop/pay*",
+        "a/b",
+        "shop/payments",
+    ]
