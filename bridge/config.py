@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
 
+from bridge.admin.text import hide
 from bridge.errors import ConfigError
 from bridge.guard import Removals
 from bridge.kit.address import Allow
@@ -48,8 +49,6 @@ MAX_NAMES: Final = 20_000  # that one stream may subscribe to
 MAX_STREAMS: Final = 20_000  # of one address: an Envoy without ADS opens one a cluster, a proxy may stand for many
 
 _SMALLEST: Final = "{name: vms, kind: static, files: [vms.yaml]}"
-_PASSWORD: Final = re.compile(r"//[^/\s@]*@")
-
 M = TypeVar("M", bound=BaseModel)
 
 Adapters = Mapping[str, Callable[[], type[RegistrySettings]]]
@@ -57,6 +56,8 @@ Adapters = Mapping[str, Callable[[], type[RegistrySettings]]]
 
 
 def _listen(value: HostPort) -> HostPort:
+    if value.port == 0:
+        raise ValueError("port 0 is not between 1 and 65535")
     try:
         return value if value.host == "localhost" else HostPort(str(ip_address(value.host)), value.port)
     except ValueError:
@@ -400,7 +401,7 @@ def _by_line(wrong: Iterable[str]) -> list[str]:
         found = re.match(r".*?:(\d+):", text)
         return int(found[1]) if found else 0
 
-    return [_PASSWORD.sub("//***@", text) for text in sorted(dict.fromkeys(wrong), key=line)]
+    return [hide(text) for text in sorted(dict.fromkeys(wrong), key=line)]
 
 
 def schema(adapters: Adapters | None = None) -> dict[str, Any]:

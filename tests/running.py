@@ -1,159 +1,122 @@
-"""The engine as tests run it: memory registries, a clock that stands still, nothing of the machine."""
+"""A bridge over memory registries with its admin port, in this loop or in a thread of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Self
 
-from structlog.testing import capture_logs
+from aiohttp import web
 
-from bridge.guard import Removals
-from bridge.kit import Clock
-from bridge.kit.address import Allow
-from bridge.merge import Catalog
-from bridge.model import EndpointId, SourceName
-from bridge.runtime.engine import Engine, EngineSettings, EngineSource
-from bridge.runtime.lookup import Answer, Lookup
-from bridge.runtime.probe import Probe
-from bridge.runtime.reading import Reading
-from bridge.screen import Bounds, ScreenPolicy
-from bridge.testing.clock import FakeClock
-from bridge.testing.memory import MemoryRegistry
-from tests.builders import name
+from bridge.admin.api import admin, probes
+from bridge.admin.metrics import Metrics
+from bridge.admin.state import State
+from bridge.app import App, listen
+from bridge.config import Config, parse
+from bridge.kit.settings import HostPort
+from bridge.runtime.clock import SystemClock
+from bridge.testing.memory import MemoryRegistry, MemorySettings
+from bridge.testing.ports import free_port
 
-REMOVALS = Removals(
-    settled=900,
-    gather=3,
-    small=0.15,
-    source=0.10,
-    confirm=60,
-    last=1800,
-    flood_release=1800,
-    probe=True,
-    session_timeout=0,
-)
-BOUNDS = Bounds(
-    services=100_000, endpoints=10_000, ports=32, weight=65_535, pairs=32, key=64, value=256, metadata=4_096
-)
+ADAPTERS = {"memory": lambda: MemorySettings}
 
 
-def policy(
-    *allow: str, allow_loopback: bool = False, namespaces: Iterable[str] | None = None, bounds: Bounds = BOUNDS
-) -> ScreenPolicy:
-    spaces = None if namespaces is None else frozenset(namespaces)
-    return ScreenPolicy(Allow(allow) if allow else None, allow_loopback, spaces, bounds)
+def config(folder: Path, names: tuple[str, ...], text: str = "", admin_port: int | None = None) -> Config:
+    """A configuration of memory registries with these names."""
+    registries = "".join(f"- {{name: {name}, kind: memory}}\n" for name in names)
+    ports = (admin_port or free_port(), free_port())
+    return parse(
+        f"registries:\n{registries}admin: {{listen: '127.0.0.1:{ports[0]}'}}\nxds: {{listen: '127.0.0.1:{ports[1]}'}}\n"
+        f"snapshot: {{path: state}}\nstart: {{wait: 500ms}}\n{text}",
+        folder / "bridge.yaml",
+        ADAPTERS,
+    )
 
 
-class Zone:
-    """Names and their addresses, as a name server knows them; what is not there does not exist."""
+class Running:
+    """A bridge that runs without its xDS port; what it reads is in `registries`."""
 
-    def __init__(self, clock: Clock, ttl: float = 30.0, **names: str) -> None:
-        self.clock = clock
-        self.ttl = ttl
-        self.names = {key.replace("_", "."): value.split() for key, value in names.items()}
-        self.broken = ""
-        self.slow = 0.0
-        self.asked: list[str] = []
-
-    async def __call__(self, host: str) -> Answer:
-        self.asked.append(host)
-        if self.slow:
-            await self.clock.sleep(self.slow)
-        if self.broken:
-            return Answer(None, None, 0.0, self.broken)
-        found = self.names.get(host, [])
-        v4, v6 = (tuple(sorted(one for one in found if (":" in one) is six)) for six in (False, True))
-        return Answer(v4, v6, self.ttl, "" if found else "there is no such name")
-
-
-async def closed(endpoints: Iterable[EndpointId]) -> Mapping[EndpointId, bool | None]:
-    """A probe from a machine that reaches nobody."""
-    return dict.fromkeys(endpoints)
-
-
-@dataclass
-class Run:
-    """A running engine and what it published."""
-
-    engine: Engine
-    clock: FakeClock
-    task: asyncio.Task[None]
-    published: list[Catalog]
-    log: list[MutableMapping[str, Any]]
-
-    @property
-    def catalog(self) -> Catalog:
-        return self.published[-1]
-
-    def reading(self, source: str) -> Reading:
-        return self.engine.readings[SourceName(source)].value
-
-    def endpoints(self, service: str) -> list[str]:
-        """As published last: `10.0.0.1:80`, with a `?` behind what is held."""
-        merged = self.catalog.services.get(name(service))
-        if merged is None:
-            return []
-        return sorted(f"{one.id}{'?' if one.held else ''}" for one in merged.endpoints())
-
-    def events(self, *names: str) -> list[str]:
-        """The log's events, all or those called so."""
-        return [one["event"] for one in self.log if not names or one["event"] in names]
-
-    def problems(self, source: str) -> list[str]:
-        return [str(one) for one in self.reading(source).problems]
+    def __init__(self, made: Config) -> None:
+        self.config = made
+        self.registries = {one.name: MemoryRegistry() for one in made.registries}
+        MemorySettings.registries.update(self.registries)
+        self.app = App(made, SystemClock(), ADAPTERS)
+        self.state: State = self.app.state
+        self.url = f"http://{made.root.admin.listen}"
+        self.probes_url = ""
 
 
 @asynccontextmanager
-async def running(
-    clock: FakeClock,
-    folder: Path | None = None,
-    *,
-    lookup: Lookup | None = None,
-    probe: Probe = closed,
-    screen: ScreenPolicy | None = None,
-    optional: Iterable[str] = (),
-    settle: float = 0.1,
-    publish: Callable[[Catalog], None] | None = None,
-    **registries: MemoryRegistry,
-) -> AsyncIterator[Run]:
-    """An engine over `registries`, by name; those of `optional` are not required."""
-    published: list[Catalog] = []
-
-    def publishes(catalog: Catalog) -> None:
-        if publish is not None:
-            publish(catalog)
-        published.append(catalog)
-
-    engine = Engine(
-        [
-            EngineSource(SourceName(each), each not in set(optional), registry, REMOVALS, screen or policy())
-            for each, registry in registries.items()
-        ],
-        EngineSettings(settle=settle, start_wait=10, snapshot=folder, max_age=3600, garbage=False),
-        clock,
-        publishes,
-        lookup=lookup or Zone(clock),
-        probe=probe,
+async def running(made: Config) -> AsyncIterator[Running]:
+    """The engine, the admin port and the probes port, until the context ends."""
+    bridge = Running(made)
+    metrics = Metrics(bridge.state)
+    probing = HostPort("127.0.0.1", free_port())
+    bridge.probes_url = f"http://{probing}"
+    applications = (
+        (made.root.admin.listen, admin(bridge.state, metrics, made.root.admin.listen.host)),
+        (probing, probes(bridge.state, metrics)),
     )
-    engine.open()
-    with capture_logs() as log:
-        task = asyncio.create_task(engine.run())
-        await clock.idle()
-        try:
-            yield Run(engine, clock, task, published, log)
-        finally:
-            task.cancel()
-            await asyncio.wait((task,))
-            if not task.cancelled() and (error := task.exception()) is not None:
-                raise error
+    runners = [(where, web.AppRunner(application, access_log=None)) for where, application in applications]
+    engine = asyncio.create_task(bridge.state.engine.run())
+    try:
+        for where, runner in runners:
+            await runner.setup()
+            await listen(runner, where, "admin.listen")
+        yield bridge
+    finally:
+        for _, runner in runners:
+            await runner.cleanup()
+        engine.cancel()
+        with suppress(asyncio.CancelledError):
+            await engine
 
 
-async def until(condition: Callable[[], bool], clock: FakeClock | None = None) -> None:
-    """Wait for what another thread or process does."""
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.002)
-            if clock is not None:
-                await clock.idle()
+async def until(holds: Callable[[], bool], what: str, patience: float = 20.0) -> None:
+    """Wait until something holds."""
+    deadline = asyncio.get_running_loop().time() + patience
+    while not holds():
+        assert asyncio.get_running_loop().time() < deadline, f"waited for: {what}"
+        await asyncio.sleep(0.005)
+
+
+class Threaded:
+    """A running bridge in a thread, for commands that block; use as `with`."""
+
+    def __init__(self, made: Config) -> None:
+        self._made = made
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.bridge: Running
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._up.wait(20)
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def do(self, what: Callable[[Running], None], then: Callable[[Running], bool], why: str) -> None:
+        """Do something in the bridge's own thread, and return when what it should lead to is there."""
+
+        async def act() -> None:
+            what(self.bridge)
+            await until(lambda: then(self.bridge), why)
+
+        asyncio.run_coroutine_threadsafe(act(), self._loop).result(30)
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(self._main())
+        self._loop.close()
+
+    async def _main(self) -> None:
+        async with running(self._made) as self.bridge:
+            self._up.set()
+            await self._stop.wait()

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from bridge.admin.text import hide
 from bridge.errors import BridgeError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -94,7 +95,7 @@ def host_is_ours(header: str, configured: str) -> bool:
 
 def answer(value: Any, status: int = 200) -> web.Response:
     """`value` as JSON, pure ASCII."""
-    return web.Response(text=json.dumps(value) + "\n", status=status, content_type="application/json")
+    return web.Response(text=hide(json.dumps(value)) + "\n", status=status, content_type="application/json")
 
 
 def error(status: int, message: str) -> web.Response:
@@ -119,7 +120,7 @@ async def stream(request: web.Request, key: str, rows: Iterator[Any], **head: An
 async def _pieces(rows: Iterator[Any]) -> AsyncIterator[str]:
     between = ""
     while some := list(islice(rows, AT_ONCE)):
-        yield between + ",\n".join(map(json.dumps, some))
+        yield hide(between + ",\n".join(map(json.dumps, some)))
         await asyncio.sleep(0)
         between = ",\n"
 

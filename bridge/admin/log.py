@@ -1,7 +1,6 @@
 """What a line of the log looks like: JSON or console, on standard error, one line each, never a flood of them."""
 
 import logging
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-_PASSWORD = re.compile(r"//[^/\s@]*@")
+from bridge.admin.text import hide, printable
 
 WINDOW = 10.0
 """Seconds in which at most LINES lines of one kind are written; the rest are counted."""
@@ -62,22 +61,12 @@ def scrub(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _scrubbed(value: Any, keep_breaks: bool = False) -> Any:
     if isinstance(value, str):
-        return printable(_PASSWORD.sub("//***@", value), keep_breaks)
+        return printable(hide(value), keep_breaks)
     if isinstance(value, list | tuple):
         return [_scrubbed(one) for one in value]
     if isinstance(value, dict):
         return {key: _scrubbed(one) for key, one in value.items()}
     return value
-
-
-def printable(text: str, keep_breaks: bool = False) -> str:
-    """`text` with every control character written out; `keep_breaks` leaves the line breaks of a traceback."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or (keep_breaks and char == "\n") else char.encode("unicode_escape").decode("ascii")
-        for char in text
-    )
 
 
 class Throttle:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bridge.admin.text import hide, printable
+
 WIDE = 100_000
 """Columns of an output that is no terminal: names are never cut or wrapped there."""
 
@@ -29,11 +31,8 @@ option = click.option(
 
 
 def clean(value: object) -> str:
-    """`value` as text on one line, with control characters (line breaks, terminal escapes) written out."""
-    text = "" if value is None else str(value)
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+    """`value` as text on one line: control characters (line breaks, terminal escapes) written out, no passwords."""
+    return printable(hide("" if value is None else str(value)))
 
 
 def rows(title: str, columns: Sequence[str], lines: Iterable[Sequence[object]], empty: str) -> None:
@@ -73,9 +72,9 @@ def note(text: str) -> None:
 def document(output: str, value: Any) -> bool:
     """Print `value` as JSON or YAML when that was asked for; False when a table was."""
     if output == "json":
-        click.echo(json.dumps(value, indent=2, ensure_ascii=True))
+        click.echo(hide(json.dumps(value, indent=2)))
     elif output == "yaml":
-        click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip("\n"))
+        click.echo(hide(yaml.safe_dump(value, sort_keys=False)).rstrip("\n"))
     return output != "table"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+
 from bridge.config import Config, find, installed, load, may_fill, parse, removals, schema, screening
 from bridge.errors import ConfigError
 from bridge.model import ServiceName
