@@ -73,7 +73,7 @@ class Resources:
             for service in sorted(self._catalog.services):
                 known = self._known.setdefault(service, _Known(service))
                 self._settle(known)
-                self._clusters.update(dict.fromkeys(self._names_of(known), known))
+                self._index(known)
         if self._sorted is None:
             self._sorted = tuple(sorted(self._clusters))
         return self._sorted
@@ -153,7 +153,7 @@ class Resources:
         if self._clusters is not None and not self._everything:
             self._clusters = self._sorted = None
             for known in list(self._known.values()):
-                known.names, known.made = (), {}
+                known.names, known.listed, known.made = (), (), {}
                 self._forget(known)
 
     # What changes.
@@ -209,14 +209,16 @@ class Resources:
         if merged is known.merged:
             return
         known.merged = merged
-        if merged is not None:
+        if merged is None:
+            known.names = ()
+        else:
             served = None if known.policy is None else known.default
             known.policy = known.policy or self._policies(known.service)
             known.default = default_port(merged, known.policy, served)
 
     def _index(self, known: "_Known") -> Collection[str]:
         """Have `_clusters` and `made` say what clusters the service has now; those that came or went, sorted."""
-        before, now = known.names, self._names_of(known)
+        before, now = known.listed, self._names_of(known)
         if self._clusters is None or before == now:
             return ()
         self._sorted = None
@@ -225,13 +227,12 @@ class Resources:
                 del self._clusters[name]
                 known.made.pop(name, None)
         self._clusters.update(dict.fromkeys(now, known))
+        known.listed = now
         return sorted(set(before) ^ set(now))
 
     def _names_of(self, known: "_Known") -> tuple[str, ...]:
         """A service's clusters: one for each of its ports, and those that it had while it has no endpoints at all."""
-        if known.merged is None:
-            known.names = ()
-        elif known.merged.groups or not known.names:
+        if known.merged is not None and (known.merged.groups or not known.names):
             names = [self._names.write(known.service)]
             if self._names.ports:
                 others = ports(known.merged, known.default)[1:]
@@ -285,10 +286,11 @@ class _Known:
     """A service that somebody looks at.
 
     `merged` is what was made from, None when the catalog has it not; `default` its default port, which stays while
-    it can; `names` are its clusters, and `made` those of them that somebody was told.
+    it can; `names` are its clusters, `listed` those of them that `Resources.clusters` lists, and `made` those that
+    somebody was told.
     """
 
-    __slots__ = ("default", "made", "merged", "names", "policy", "service", "topics")
+    __slots__ = ("default", "listed", "made", "merged", "names", "policy", "service", "topics")
 
     def __init__(self, service: ServiceName) -> None:
         self.service = service
@@ -296,6 +298,7 @@ class _Known:
         self.policy: Policy | None = None
         self.default: Label = ""
         self.names: tuple[str, ...] = ()
+        self.listed: tuple[str, ...] = ()
         self.made: dict[str, Resource] = {}
         self.topics: tuple[_Topic, ...] = ()
 

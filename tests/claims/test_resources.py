@@ -354,6 +354,18 @@ def test_a_service_without_endpoints_keeps_its_clusters_and_loses_them_when_it_i
     assert world.hosts("shop/payments:grpc") == []
 
 
+def test_a_service_that_went_while_nobody_looked_at_all_clusters_is_listed_when_it_is_back() -> None:
+    world = World()
+    world.publish(pay("10.0.0.1:80"))
+    world.resources.subscribe(CDS, "shop/payments", ANY, session("envoy"))
+    world.get("shop/payments", CDS)
+    world.publish()
+    world.subscribe("another", WILDCARD, type_url=CDS)
+    assert cluster_names(world) == []
+    assert world.publish(pay("10.0.0.1:80"))["another"] == {CDS: ["shop/payments"]}
+    assert cluster_names(world) == ["shop/payments"]
+
+
 def test_clusters_asked_for_by_somebody_who_does_not_look_on_are_forgotten() -> None:
     world = World()
     world.publish(pay("10.0.0.1:80"))
