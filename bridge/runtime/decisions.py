@@ -164,21 +164,25 @@ class Decisions:
 def read(path: Path) -> Document:
     """The document at `path`, an empty one where no file is; ConfigError when it is none."""
     try:
-        text = path.read_bytes()
+        return parse(path.read_bytes(), str(path))
     except FileNotFoundError:
         return Document()
+
+
+def parse(text: bytes, where: str) -> Document:
+    """Read a file's content; ConfigError, with `where`, when it is no decisions document."""
     try:
         said = json.loads(text)
         if said["format"] != FORMAT:
-            raise ConfigError(f"{path}: has format {said['format']!r}; this bridge reads {FORMAT}")
+            raise ConfigError(f"{where}: has format {said['format']!r}; this bridge reads {FORMAT}")
         return Document(
             int(said["version"]),
             {_key(one): float(one["at"]) for one in said["accepted"]},
             {SourceName(one["source"]): float(one["at"]) for one in said["health"]},
             {SourceName(one["source"]): float(one["until"]) for one in said["freezes"]},
         )
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ConfigError(f"{path}: is no decisions document ({error!r}); mend it or move it away") from error
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise ConfigError(f"{where}: is no decisions document ({error!r}); mend it or move it away") from error
 
 
 def write(path: Path, document: Document, expected: int) -> None:

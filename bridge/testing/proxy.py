@@ -93,6 +93,8 @@ class FaultProxy:
         self._links.add(link)
         try:
             await link.run(*self._target)
+        except asyncio.CancelledError:
+            pass  # by `close`: asyncio's server would log it as an error
         finally:
             self._links.discard(link)
             await link.close()

@@ -4,6 +4,7 @@ It shares nothing with the server but the published messages, so that a mistake 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -159,8 +160,9 @@ class XdsClient:
             await self._sotw(response.type_url, topic, version=topic.version, nonce=response.nonce, error=error)
 
     async def send(self, raw: bytes) -> None:
-        """Send bytes as they are."""
-        await self._call.write(raw)
+        """Send bytes as they are; to a stream that has ended, nothing: `ended` says why."""
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            await self._call.write(raw)
 
     async def until(self, holds: Callable[[], bool], what: str = "", patience: float = 60) -> None:
         """Wait until something holds; TimeoutError when it does not within `patience` s, or the stream has ended."""
@@ -188,10 +190,6 @@ class XdsClient:
             )
         except grpc.aio.AioRpcError as error:
             self.ended = error
-        except asyncio.InvalidStateError:  # the stream ended while an answer was on its way
-            self.ended = grpc.aio.AioRpcError(
-                await self._call.code(), grpc.aio.Metadata(), grpc.aio.Metadata(), await self._call.details()
-            )
         finally:
             self._changed.set()
 
@@ -249,7 +247,7 @@ class XdsClient:
             node=self._node(),
             error_detail=None if error is None else status_pb2.Status(code=3, message=error),
         )
-        await self._call.write(request.SerializeToString())
+        await self.send(request.SerializeToString())
 
     async def _delta(
         self,
@@ -270,7 +268,7 @@ class XdsClient:
             node=self._node(),
             error_detail=None if error is None else status_pb2.Status(code=3, message=error),
         )
-        await self._call.write(request.SerializeToString())
+        await self.send(request.SerializeToString())
 
 
 def _unpack(type_url: str, body: Any) -> Any:

@@ -14,7 +14,7 @@ from bridge.runtime.snapshot_format import decode
 from bridge.testing.clock import FakeClock
 from bridge.testing.memory import MemoryRegistry
 from tests.builders import eid, endpoint, hosts, name, service
-from tests.running import running, until
+from tests.engines import running, until
 
 FOUR = service("shop/web", *hosts(4))
 

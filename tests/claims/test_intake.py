@@ -9,7 +9,7 @@ from bridge.model import EndpointId, Health, SourceName
 from bridge.testing.clock import FakeClock
 from bridge.testing.memory import MemoryRegistry
 from tests.builders import eid, endpoint, hosts, name, service
-from tests.running import Zone, policy, running
+from tests.engines import Zone, policy, running
 
 WEB = name("shop/web")
 FOUR = service("shop/web", *hosts(4))

@@ -9,7 +9,7 @@ from bridge.model import Endpoint, Port, Service, Services
 from bridge.runtime.resolve import LONGEST, NAMES, Resolver
 from bridge.testing.clock import FakeClock
 from tests.builders import endpoint, name, service, services
-from tests.running import Zone
+from tests.engines import Zone
 
 WEB = name("shop/web")
 

@@ -8,7 +8,7 @@ from bridge.model import Endpoint, Locality, Port, Service, ServiceName, Service
 from bridge.screen import screen
 from bridge.table import Table, share
 from tests.builders import endpoint, hosts, service, services
-from tests.running import BOUNDS, policy
+from tests.engines import BOUNDS, policy
 
 WEB = ServiceName("shop", "web")
 

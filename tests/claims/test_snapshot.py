@@ -17,7 +17,7 @@ from bridge.runtime.snapshot_format import CorruptError, decode, encode
 from bridge.table import Table
 from bridge.testing.clock import FakeClock
 from tests.builders import endpoint, hosts, service, services
-from tests.running import policy
+from tests.engines import policy
 
 VMS = SourceName("vms")
 VIEW = services(
