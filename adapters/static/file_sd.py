@@ -48,8 +48,8 @@ def read(value: list[Any], scope: Scope, labels: Labels) -> Made:
         try:
             read_ = _Labels.read(its_labels, scope, labels)
         except _LabelError as error:
-            what = f"{error}; the group's targets are left out"
-            flaws.append(Flaw((index, "labels", error.label), error.kind, what, len(targets)))
+            then = "the group's targets are left out"
+            flaws.append(Flaw((index, "labels", error.label), error.kind, str(error), then, len(targets)))
             bad += len(targets)
             continue
         endpoints: list[Endpoint] = []
@@ -57,7 +57,7 @@ def read(value: list[Any], scope: Scope, labels: Labels) -> Made:
             try:
                 endpoints.append(_endpoint(target, read_, scope))
             except ValueError as error:
-                flaws.append(Flaw((index, "targets", at), "address", f"{error}; the target is left out"))
+                flaws.append(Flaw((index, "targets", at), "address", str(error), "the target is left out"))
                 bad += 1
         groups.append(Group(read_.name, read_.spelled, tuple(endpoints)))
     return Made(tuple(groups), tuple(flaws), instances, bad)

@@ -193,10 +193,10 @@ def _judged(flaws: list[tuple[str, Flaw]], bad: int, instances: int) -> list[Pro
     if bad > instances * SHARE_OF_BAD:
         place, flaw = next((place, flaw) for place, flaw in flaws if flaw.kind != "duplicate")
         raise ConfigError(
-            f"{place}: {flaw.what.partition('; ')[0]}; {bad} of {instances} instances are bad, "
+            f"{place}: {flaw.what}; {bad} of {instances} instances are bad, "
             f"more than {SHARE_OF_BAD:.0%}, and so is the file: correct them"
         )
-    return [Problem(flaw.kind, place, flaw.what, None, flaw.costs) for place, flaw in flaws]
+    return [Problem(flaw.kind, place, f"{flaw.what}; {flaw.then}", None, flaw.costs) for place, flaw in flaws]
 
 
 def _bounded(where: str, problems: list[Problem]) -> tuple[Problem, ...]:

@@ -68,9 +68,8 @@ def read(value: Any, scope: Scope) -> Made:
     except ValueError as error:
         for index, item in enumerate(items):
             _structure(item, index)
-        what = f"{error}; the service is left out"
         lost = max(len(items), 1)
-        return Made(None, (Flaw((at,), at, what, lost),), lost, lost)
+        return Made(None, (Flaw((at,), at, str(error), "the service is left out", lost),), lost, lost)
     defaults = _Defaults(ports, place, network)
     flaws: list[Flaw] = []
     endpoints: list[Endpoint] = []
@@ -80,7 +79,7 @@ def read(value: Any, scope: Scope) -> Made:
         except _BadError as error:
             _structure(item, index)
             path = ("endpoints", index, error.key) if error.key else ("endpoints", index)
-            flaws.append(Flaw(path, error.key or "address", f"{error}; the endpoint is left out"))
+            flaws.append(Flaw(path, error.key or "address", str(error), "the endpoint is left out"))
     bad = len(flaws)
     try:
         service = Service.of(name, endpoints, metadata)
@@ -88,7 +87,7 @@ def read(value: Any, scope: Scope) -> Made:
         united = records.unite(endpoints)
         service = Service.of(name, united.endpoints, metadata)
         flaws += [
-            Flaw(("endpoints",), "duplicate", f"{name}: endpoint {double} stands twice; the first counts")
+            Flaw(("endpoints",), "duplicate", f"{name}: endpoint {double} stands twice", "the first counts")
             for double in united.doubles
         ]
     return Made(service, tuple(flaws), len(items), bad)

@@ -24,12 +24,13 @@ class Scope(NamedTuple):
 class Flaw(NamedTuple):
     """Something that was refused: where, from the top of a service or a document, and what to do about it.
 
-    `kind` is a `Problem`'s; `costs` is how many instances are left out for it.
+    `kind` is a `Problem`'s; `then` is what happens for it, and `costs` how many instances are left out.
     """
 
     path: Path
     kind: str
     what: str
+    then: str
     costs: int = 1
 
 
