@@ -63,7 +63,7 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 _QUIET = 10.0
-"""Seconds for which a line of the log is not repeated about the same thing."""
+"""Seconds for which a line of the log is not repeated about the same thing, and between two counts of handshakes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,9 @@ class Server:
         self._streams: set[Stream] = set()
         self._by_session: dict[Session, Stream] = {}
         self._of_address: Counter[str] = Counter()
+        self._of_peer: Counter[str] = Counter()
+        self._connections = 0  # that opened a stream
+        self._watching: asyncio.Task[None] | None = None
         self._said: dict[str, float] = {}
         self._server: grpc.aio.Server | None = None
         if settings.tls is not None:
@@ -142,12 +145,16 @@ class Server:
             raise ConfigError(f"xds.listen: {address} cannot be listened on: {error}") from None
         await server.start()
         self._server = server
+        if self.credentials is not None:
+            self._watching = asyncio.create_task(self._watch_handshakes(self.credentials))
 
     async def stop(self, grace: float) -> None:
         """End: no new streams from now on, the others are told to go elsewhere; at most `grace` seconds."""
         server, self._server = self._server, None
         if server is None:
             return
+        if self._watching is not None:
+            self._watching.cancel()
         stopping = asyncio.create_task(server.stop(grace))
         for stream in list(self._streams):
             stream.end(grpc.StatusCode.UNAVAILABLE, "the bridge is stopping; connect again")
@@ -177,6 +184,8 @@ class Server:
             self._refuse(stream, f"more than {most} streams from one address")
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"at most {most} streams from one address")
         self._of_address[address] += 1
+        self._connections += stream.peer not in self._of_peer
+        self._of_peer[stream.peer] += 1
         self._streams.add(stream)
         self.totals.streams += 1
         try:
@@ -197,9 +206,10 @@ class Server:
 
     def _forget(self, stream: Stream, address: str) -> None:
         self._streams.discard(stream)
-        self._of_address[address] -= 1
-        if not self._of_address[address]:
-            del self._of_address[address]
+        for counter, key in ((self._of_address, address), (self._of_peer, stream.peer)):
+            counter[key] -= 1
+            if not counter[key]:
+                del counter[key]
         if stream.session is not None:
             self._by_session.pop(stream.session, None)
             for interest in stream.session.close():
@@ -279,6 +289,25 @@ class Server:
                 type=request.type_url.rpartition(".")[2],
                 why=(request.error or "")[:500],
             )
+
+    async def _watch_handshakes(self, credentials: Credentials) -> None:
+        """Say when TLS connections come to nothing; gRPC tells neither that nor whose they are, so they are counted."""
+        begun, told = credentials.handshakes, 0
+        while True:
+            await self._clock.sleep(_QUIET)
+            missing = max(0, begun - self._connections - told)
+            told += missing
+            begun = credentials.handshakes
+            # A connection whose streams came one after the other was counted for each.
+            self._connections = min(self._connections, begun - told)
+            if missing:
+                self._log.warning(
+                    "xds clients refused",
+                    connections=missing,
+                    why="their TLS connections opened no stream: a client shows no certificate that"
+                    " xds.tls.client_ca signed, or does not trust xds.tls.cert; gRPC gives the reason of each on"
+                    " stderr, and no address",
+                )
 
     def _due(self, what: str) -> bool:
         """Whether something is worth a line: not again within ten seconds."""

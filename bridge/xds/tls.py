@@ -1,5 +1,6 @@
 """The certificates that the xDS server shows and asks for, read again when their files change."""
 
+import itertools
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Credentials:
         """Read the files; ConfigError names the one that will not do."""
         self.problem = ""
         self.handshakes = 0
+        self._count = itertools.count(1)  # safe in the threads of gRPC
         self._files, self._say, self._place = files, say, place
         self._stamps, configuration = self._read()
         self.server = grpc.dynamic_ssl_server_credentials(
@@ -47,7 +49,7 @@ class Credentials:
 
     def _current(self) -> Any:
         """What gRPC asks before each handshake: a new configuration, or None for the one it has."""
-        self.handshakes += 1
+        self.handshakes = next(self._count)
         try:
             if self._stat() == self._stamps:
                 self._tell("")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from aiohttp import ClientSession, ClientTimeout, web
 
+from bridge.kit import Clock
 from bridge.merge import EMPTY, Catalog, Input, Inputs, merge
 from bridge.model import Service, ServiceName, SourceName
 from bridge.runtime.clock import SystemClock
@@ -40,11 +41,12 @@ class Bridge:
         resources: Callable[..., Resources] = Resources,
         max_names: int = 20_000,
         max_streams: int = 50_000,
+        clock: Clock | None = None,
     ) -> None:
         self.port = port or free_port()
         self.resources = resources(Names(), lambda _: POLICY, {VMS: lambda _: True})
         self.settings = ServerSettings(("127.0.0.1", self.port), False, tls, max_names, max_streams)
-        self.server = Server(self.resources, self.settings, SystemClock(), "here")
+        self.server = Server(self.resources, self.settings, clock or SystemClock(), "here")
         self.services: dict[ServiceName, Service] = {}
         self.catalog: Catalog = EMPTY
         self._inputs: Inputs | None = None
