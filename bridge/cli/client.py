@@ -23,12 +23,12 @@ class Client:
     """Asks the admin port at `url`, for example `http://127.0.0.1:8080`; no proxy of the environment is used."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url if "//" in url else f"http://{url}")
         try:
+            parts = urlsplit(url if "//" in url else f"http://{url}")
             host, port = parts.hostname, parts.port or 8080
         except ValueError:
-            host, port = None, 0
-        if parts.scheme != "http" or not host or parts.path.strip("/") or parts.query or parts.username:
+            host = None
+        if not host or parts.scheme != "http" or parts.path.strip("/") or parts.query or parts.username:
             raise ConfigError(f"--admin {url!r}: not an address of the form http://127.0.0.1:8080")
         self.host, self.port = host, port
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -127,7 +127,7 @@ def _tell(config: "Config", found: Sequence[dict[str, Any]]) -> None:
             continue
         counts = Counter(problem["kind"] for problem in one["problems"])
         said = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-        names = f", {one['names']} host names to resolve" if one["names"] else ""
+        names = f", {one['names']} names to resolve" if one["names"] else ""
         output.say(
             f"{one['name']} ({one['kind']}): {one['services']} services, {one['endpoints']} endpoints{names}, "
             f"{f'problems: {said}' if said else 'no problems'}"
