@@ -164,7 +164,7 @@ class Engine:
 
     def ready(self) -> bool:
         """Whether Envoys should come: every required source is in the published catalog, or `start.wait` is over."""
-        return self._running and (self._waited or not self.catalog.value.waiting)
+        return self._running and (self._waited or not self._required & self.catalog.value.waiting)
 
     def alive(self) -> bool:
         """Whether every task of the engine runs or has a fair chance to; it never depends on a registry."""
@@ -193,9 +193,7 @@ class Engine:
     def _input(self, reading: Reading) -> Input:
         services = reading.services
         stale = reading.lost is not None and self._clock.now() - reading.lost >= STALE
-        # A source that is not required keeps nobody waiting.
-        seen = services is not None or reading.source not in self._required
-        return Input(reading.source, _NONE if services is None else services, seen, stale)
+        return Input(reading.source, _NONE if services is None else services, services is not None, stale)
 
     def _inputs(self) -> Inputs:
         return Inputs(tuple(self._input(cell.value) for cell in self.readings.values()), Table())

@@ -10,7 +10,7 @@ from bridge.adapter import Observation, Problem, Source
 from bridge.errors import Denied, Unavailable
 from bridge.guard import Accepted, Elapsed, Event, Frozen, Guard, Lost, Probed, Removals, Seen, Verdict
 from bridge.kit import Clock
-from bridge.model import SourceName
+from bridge.model import Services, SourceName
 from bridge.runtime.backoff import again
 from bridge.runtime.clock import Alarm
 from bridge.runtime.decisions import Decisions, Orders
@@ -23,7 +23,7 @@ from bridge.runtime.resolve import Resolver
 from bridge.runtime.snapshot import Snapshot
 from bridge.runtime.tell import tell
 from bridge.screen import Screened, ScreenPolicy, screen
-from bridge.table import Table, share
+from bridge.table import Table, changed
 
 UNREAD = 0.2
 """Share of a registry's parts beyond which their failing means that the registry cannot be read (R-39)."""
@@ -67,6 +67,7 @@ class Intake:
         self._guard = Guard(removals, snapshot.services if snapshot else None)
         self._resolver = Resolver(clock, lookup, self._moved)
         self._view: Observation | None = None  # as the source said it, services shared with the one before
+        self._said: Services = Table()  # as the source said them
         self._screened: Screened | None = None
         self._observation: Observation | None = None
         self._problems: tuple[Problem, ...] = ()
@@ -130,13 +131,11 @@ class Intake:
 
     async def _see(self, view: Observation) -> None:
         self.views += 1
-        if self._view is None:
+        first = self._view is None
+        if first:
             self._resolver.resolve(view.services)
             await self._resolver.answered()
-            services = Table(view.services)
-        else:
-            services = share(self._view.services, view.services)
-        first, self._view = self._view is None, replace(view, services=services)
+        self._view = replace(view, services=self._share(view.services))
         was, why = self._lost, _unread(self._name, view)
         self._since = self._clock.now()
         if why:
@@ -146,7 +145,19 @@ class Intake:
         self._look()
         if not why and (first or was is not None):
             lost = {} if was is None else {"lost_for": round(self._since - was, 1)}
-            _log.info("source synced", source=self._name, services=len(services), **lost)
+            _log.info("source synced", source=self._name, services=len(view.services), **lost)
+
+    def _share(self, said: Services) -> Services:
+        """`said`, in which what equals what stood there is the same object.
+
+        What differs is looked for in what the source itself said before: its versions share shards with each other,
+        and no longer with ours once ours kept an older object.
+        """
+        before = self._view.services if self._view is not None else said
+        names = changed(self._said, said) if self._view is not None else ()
+        self._said = said
+        changes = {name: said.get(name) for name in names}
+        return before.with_({name: new for name, new in changes.items() if new is None or new != before.get(name)})
 
     def _look(self) -> None:
         """The whole way of the view that is there, at the cost of what changed."""

@@ -23,13 +23,13 @@ FOUR = service("shop/web", *hosts(4))
 async def test_until_every_required_source_has_a_view_the_catalog_says_who_is_waited_for() -> None:
     clock, vms, zk, extra = FakeClock(), MemoryRegistry(FOUR), MemoryRegistry(), MemoryRegistry()
     async with running(clock, vms=vms, zk=zk, extra=extra, optional=["extra"]) as run:
-        assert run.published[0].waiting == {"vms", "zk"}
-        assert run.catalog.waiting == {"zk"}
+        assert run.published[0].waiting == {"vms", "zk", "extra"}
+        assert run.catalog.waiting == {"zk", "extra"}
         assert run.endpoints("shop/web") == hosts(4)
         assert not run.engine.ready()
         zk.set(service("shop/api", "10.1.0.1:80"))
         await clock.advance(1)
-        assert run.catalog.waiting == frozenset()
+        assert run.catalog.waiting == {"extra"}
         assert run.engine.ready()
 
 
@@ -220,11 +220,11 @@ async def test_a_hundred_thousand_changes_are_coalesced_and_the_last_state_is_ri
 
 async def test_what_was_made_step_by_step_is_what_is_made_from_nothing() -> None:
     clock = FakeClock()
-    registries = {key: MemoryRegistry() for key in ("vms", "zk")}
+    vms, zk = MemoryRegistry(), MemoryRegistry()
     rand = random.Random(7)
-    async with running(clock, settle=0.1, **registries) as run:
+    async with running(clock, vms=vms, zk=zk) as run:
         for _ in range(150):
-            registry = registries[rand.choice(["vms", "zk"])]
+            registry = rand.choice([vms, zk])
             some = [service(f"shop/s{n}", *hosts(rand.randrange(1, 5))) for n in range(5) if rand.random() < 0.8]
             match rand.randrange(5):
                 case 0:
