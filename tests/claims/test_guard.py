@@ -223,6 +223,19 @@ def test_the_second_endpoint_of_a_small_service_within_15_minutes_waits_for_a_re
     assert world.reasons(S) == {TEN[3]: "small", TEN[2]: "confirmed"}
 
 
+def test_the_base_is_the_highest_of_15_minutes_also_when_it_rises_after_a_loss() -> None:
+    world = watched(service(S, *TEN[:4]), OTHER, rules=BLIND)
+    world.see(service(S, *TEN[:9]), OTHER)
+    world.wait(800)
+    world.see(service(S, *TEN[1:9]), OTHER)
+    world.wait(110)  # eight of nine are settled now, four were before
+    world.see(service(S, *TEN[1:5]), OTHER)
+    world.wait(30)
+
+    assert world.reasons(S) == {TEN[0]: "replaced"}
+    assert world.held(S) == TEN[5:9]
+
+
 def test_after_15_minutes_a_loss_is_forgotten() -> None:
     world = watched(service(S, *TEN[:4]), OTHER, rules=BLIND)
     world.see(service(S, *TEN[:3]), OTHER)
@@ -386,8 +399,8 @@ def test_an_endpoint_that_came_back_during_a_round_is_not_counted() -> None:
     world = watched(service(S, *TEN), OTHER)
     world.see(OTHER)
     asked = world.wait(1).probe
-    world.see(service(S, *TEN), OTHER)
-    world.see(OTHER)
+    world.see(service(S, *TEN[1:]), OTHER)
+    world.see(service(S, TEN[0]), OTHER)
     world.tell(Probed({one: one in {eid(host) for host in OTHERS} for one in asked}))
 
     assert {hold.closed for hold in world.verdict.holds[name(S)]} == {0}
@@ -590,6 +603,15 @@ def test_a_word_serves_one_absence() -> None:
 def test_a_word_about_an_endpoint_that_is_seen_is_used_up() -> None:
     world = watched(service(S, *TEN))
     world.accept({(S, TEN[0]): 1.0})
+    world.see()
+
+    assert world.held(S) == TEN
+
+
+def test_a_word_about_an_endpoint_that_is_gone_is_used_up_when_it_comes_back() -> None:
+    world = watched(service(S, *TEN[1:]))
+    world.accept({(S, TEN[0]): 1.0})
+    world.see(service(S, *TEN))
     world.see()
 
     assert world.held(S) == TEN
