@@ -96,7 +96,8 @@ class App:
         self._engine = Engine(self._sources, config.engine(config.state_folder()), clock, self._publish)
         self._keeper = Keeper(clock)
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
-        self._refused = ""
+        self._refused = ""  # what was wrong with the last new configuration
+        self._seen = _stamp(config.path)
         root = config.root
         self.state = State(
             clock=clock,
@@ -208,19 +209,16 @@ class App:
 
     async def _follow(self) -> None:
         """Take over each new content of the configuration file."""
-        path, seen = self._config.path, _stamp(self._config.path)
         while True:
             await self._clock.sleep(POLL)
-            now = _stamp(path)
-            while now != seen:
-                seen = now
+            while (now := _stamp(self._config.path)) != self._seen:
                 await self._clock.sleep(STEADY)
-                now = _stamp(path)
-                if now == seen:
+                if _stamp(self._config.path) == now:
                     self._reload("the file changed")
 
     def _reload(self, why: str) -> None:
         """Read the configuration again: traffic policy is taken over; what will not do leaves the old one in force."""
+        self._seen = _stamp(self._config.path)
         try:
             config = load(self._config.path, self._adapters)
         except ConfigError as error:

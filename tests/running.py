@@ -60,7 +60,7 @@ async def running(made: Config) -> AsyncIterator[Running]:
         (probing, probes(bridge.state, metrics)),
     )
     runners = [(where, web.AppRunner(application, access_log=None)) for where, application in applications]
-    engine = asyncio.create_task(bridge.state.engine.run())
+    engine = asyncio.create_task(bridge.state.engine.run(), name="engine")
     try:
         for where, runner in runners:
             await runner.setup()

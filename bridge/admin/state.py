@@ -56,7 +56,25 @@ class State:
             for (type_url, name), why in sorted(self.resources.refused.items())
         ]
         noted = [one for key in sorted(self.notes) for one in self.notes[key]]
-        return [*self.engine.problems(), *noted, *self._tls(), *refused]
+        return [*self.engine.problems(), *noted, *self._tls(), *refused, *self._parked()]
+
+    def _parked(self) -> list[Problem]:
+        """What clients refused, each content once, with the first error and how many streams said so."""
+        if not self.server.sums().parked:
+            return []
+        found: dict[tuple[str, str, str], tuple[str, int]] = {}
+        for stream in self.server.streams():
+            for kind in stream.types:
+                for name, version, why in kind.parked:
+                    key = (kind.type_url.rpartition(".")[2], name, version)
+                    first, count = found.get(key, (why, 0))
+                    found[key] = first, count + 1
+        return [
+            Problem(
+                "parked", f"{kind} {name}", f"refused by Envoy: {why}; not sent again until it changes", None, count
+            )
+            for (kind, name, _), (why, count) in sorted(found.items())
+        ]
 
     def _tls(self) -> list[Problem]:
         credentials = self.server.credentials

@@ -175,6 +175,16 @@ def show(
     rows = [row for row in rows if _wanted(row, service, source)]
     if not output.document(output_, {what: rows}):
         table(what, rows)
+        if what == "streams":
+            _refusals(rows)
+
+
+def _refusals(rows: Iterable[Row]) -> None:
+    """What clients refused, and is not sent to them again until it changes."""
+    for row in rows:
+        for kind in row["types"]:
+            for one in kind["parked"]:
+                output.say(f"{row['peer']} refused {one['name']} ({one['version']}): {one['error']}")
 
 
 def _wanted(row: Row, service: str, source: str) -> bool:

@@ -221,6 +221,27 @@ async def test_what_disappears_is_held_and_goes_by_an_operators_word(bridge: Pro
         await client.until(lambda: served(client) == 1, "they are gone")
 
 
+@pytest.mark.promise("R-27")
+async def test_what_a_client_refuses_is_shown(bridge: Process) -> None:
+    async with bridge.client() as client:
+        client.refuse = lambda seen: "no thanks\r\nnot me" if seen.type_url == EDS else None
+        await client.ask(EDS, PAYMENTS)
+
+        async def shown() -> bool:
+            return bool(await bridge.rows("problems"))
+
+        await until_async(shown, "it is shown")
+        (problem,) = await bridge.rows("problems")
+        assert (problem["kind"], problem["where"]) == ("parked", f"ClusterLoadAssignment {PAYMENTS}")
+        assert "no thanks" in problem["what"]
+        code, out, _ = await command("show", "streams", "--admin", f"http://{bridge.admin}")
+        assert code == 0
+        assert f"refused {PAYMENTS}" in out
+        assert "registry_bridge_parked 1.0" in (await bridge.get("/metrics"))[1]
+    (line,) = bridge.said("refused by a client")
+    assert "no thanks" in line["why"]
+
+
 @pytest.mark.promise("R-34")
 async def test_sigterm_says_not_ready_first_and_a_second_one_does_not_wait(bridge: Process) -> None:
     async with bridge.client() as client:

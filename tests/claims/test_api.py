@@ -328,6 +328,15 @@ async def test_a_task_that_is_gone_fails_liveness_and_is_named(ask: Asking) -> N
 
 
 @pytest.mark.promise("R-32")
+async def test_an_engine_that_is_gone_fails_liveness(ask: Asking) -> None:
+    await ask.says("vms", PAYMENTS)
+    (engine,) = [one for one in asyncio.all_tasks() if one.get_name() == "engine"]
+    engine.cancel()
+    await until(engine.done, "it is gone")
+    assert "task merge died" in await ask.get("/healthz", 503)
+
+
+@pytest.mark.promise("R-32")
 async def test_a_bug_in_an_adapter_is_survived_and_said(ask: Asking) -> None:
     await ask.says("vms", PAYMENTS)
     registry, cell = ask.bridge.registries["vms"], ask.bridge.state.engine.readings[ask.source("vms")]
