@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum, auto
 
-from bridge.xds.messages import EDS, Resource, Response, Store
+from bridge.xds.messages import CDS, EDS, Resource, Response, Store
 from bridge.xds.subscription import Parked, Subscription, Told, cost, mark, version_of, written
 
 
@@ -96,6 +96,7 @@ class Partial(Subscription):
         resource = self.store.get(self.type_url, name)
         parked = self.parked.get(name)
         if resource is None:
+            self.parked.pop(name, None)
             return self._unanswerable(name, told, forced)
         if parked is not None:
             if parked.version == resource.version:
@@ -135,7 +136,6 @@ class Partial(Subscription):
                 self._took(resource)
         for name in flight.removed:
             if self.wants(name):
-                self.parked.pop(name, None)
                 self._set(name, None)
 
     def _refuse(self, flight: Response, error: str) -> None:
@@ -150,6 +150,10 @@ class Partial(Subscription):
             return
         names = [resource.name for resource in flight.resources if self.wants(resource.name)]
         self.dirty.update(dict.fromkeys(names, True))
+        if self.type_url == CDS:  # the good part was applied: what of it goes must be told as removed
+            for name in names:
+                if self.have.get(name) is None:
+                    self.have[name] = ""
         half = (len(names) + 1) // 2
         self.trials += [group for group in (names[half:], names[:half]) if group]
 
@@ -163,6 +167,8 @@ class Partial(Subscription):
             self.parked.setdefault(name, Parked(resource.version, error))
             return
         self.parked[name] = Parked(resource.version, error)
+        if told == "":
+            self._set(name, None)
         if self.type_url == EDS and isinstance(told, Resource):
             # A cluster that was warming went live without hosts when it refused: give it those it had.
             self.dirty[name] = True

@@ -14,7 +14,8 @@ LONGEST_NAME = 2048
 LONGEST_ERROR = 1000
 
 Told = Resource | str | None
-"""What a client has under a name: the resource it accepted, the version it said it has, or nothing."""
+"""What a client has under a name: the resource it accepted, the version it said it has ("" where it has perhaps
+something, in a version that nobody knows), or nothing."""
 
 
 class Parked(NamedTuple):
@@ -54,7 +55,7 @@ def _mark(name: str, version: str) -> int:
 
 def mark(name: str, told: Told) -> int:
     """What `told` under `name` adds to the version of a whole; nothing adds nothing."""
-    if told is None:
+    if not told:
         return 0
     return _mark(name, told if isinstance(told, str) else told.version)
 
@@ -261,10 +262,10 @@ class Subscription(ABC):
         """The client accepted `resource`, which may be what it had before."""
         name = resource.name
         parked = self.parked.get(name)
-        if parked is not None and (
-            parked.version == resource.version or version_of(self.have.get(name)) != resource.version
-        ):
-            del self.parked[name]
+        if parked is not None:
+            current = self.store.get(self.type_url, name)
+            if current is None or resource.version == parked.version or current.version != parked.version:
+                del self.parked[name]
         self._set(name, resource)
 
     def _send(self, response: Response, size: int) -> Response:
@@ -276,7 +277,7 @@ class Subscription(ABC):
 
     def told(self) -> dict[str, str]:
         """What the client has accepted, or said it has: name to version."""
-        return {name: version for name, told in self.have.items() if (version := version_of(told)) is not None}
+        return {name: version for name, told in self.have.items() if (version := version_of(told))}
 
     def status(self) -> Status:
         return Status(

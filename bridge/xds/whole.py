@@ -16,30 +16,30 @@ class Whole(Subscription):
     repeated by itself, and the client goes on to take its good part whenever something else changes.
     """
 
-    __slots__ = ("fallen", "last")
+    __slots__ = ("last", "refused", "suspects")
 
     def __init__(self, type_url: str, store: Store, delta: bool, max_names: int) -> None:
         super().__init__(type_url, store, delta, max_names)
-        self.fallen: set[str] = set()  # names to be told with the bytes they had, since a refusal
+        self.refused = False  # whether what was accepted is to be told again, in answer to a NACK
+        self.suspects: frozenset[str] = frozenset()  # names of a NACK that named none: some of them may be in use
         self.last = ""  # version of the last response
 
     def _answer_for(self, wanted: Iterable[str], everything: bool) -> None:
         self.owes = self.owes or everything or bool(wanted)
 
     def take(self, nonce: str) -> Response | None:
-        if self.flight is not None or not (self.owes or self.dirty):
+        if self.flight is not None or not (self.owes or self.refused or self.dirty):
             return None
         if not self.fresh and self.store.waiting():
             return None  # rule 8: it has clusters, and what we know is not all yet
-        if not (self.owes or self.fallen or any(self._differs(name) for name in self.dirty)):
+        if not (self.owes or self.refused or any(self._differs(name) for name in self.dirty)):
             self.dirty = {}
             return None
         resources = self._resources()
         version = written(self._sum(resources))
-        self.dirty = {}
+        self.dirty, self.refused = {}, False
         if (version == self.last and not self.owes) or (self.parked and not resources and not self.total):
-            self.fallen.clear()
-            self.owes = False
+            self.owes, self.suspects = False, frozenset()
             return None
         self.last = version
         return self._send(Response(self.type_url, version, nonce, resources), sum(map(cost, resources)))
@@ -53,6 +53,8 @@ class Whole(Subscription):
         return version_of(told) != (resource and resource.version)
 
     def _resources(self) -> tuple[Resource, ...]:
+        for name in [name for name in self.parked if self.store.get(self.type_url, name) is None]:
+            del self.parked[name]
         names = self.have.keys() if self.extra is None else self.extra.union(self.store.clusters())
         resources = []
         for name in sorted(names):
@@ -83,9 +85,9 @@ class Whole(Subscription):
         anew = [
             resource.name
             for resource in response.resources
-            if resource.name in self.fallen or version_of(self.have.get(resource.name)) != resource.version
+            if resource.name in self.suspects or version_of(self.have.get(resource.name)) != resource.version
         ]
-        self.fallen.clear()
+        self.suspects = frozenset()
         return anew
 
     def _accept(self, flight: Response) -> None:
@@ -100,7 +102,6 @@ class Whole(Subscription):
                 self._took(resource)
         for name in [name for name, told in self.have.items() if told is not None and name not in listed]:
             self._set(name, None)
-            self.parked.pop(name, None)
 
     def _refuse(self, flight: Response, error: str) -> None:
         changed = {
@@ -111,10 +112,11 @@ class Whole(Subscription):
         culprits = blamed(error, changed)
         if culprits:
             self._settle(flight, culprits)  # Envoy applied the good part
+        else:
+            self.suspects = frozenset(changed)
         for name in culprits or changed:
             self.parked[name] = Parked(changed[name], error)
-            self.fallen.add(name)
-            self.dirty.setdefault(name, False)
+        self.refused = True
 
 
 def blamed(error: str, names: Iterable[str]) -> set[str]:
