@@ -111,7 +111,7 @@ def _service(
     found = _Found(name, policy.bounds)
     endpoints = service.endpoints
     if len(endpoints) > policy.bounds.endpoints:
-        found.add("bound", str(name), f"more than {policy.bounds.endpoints} endpoints; the last are left out")
+        found.add("bound", "", f"more than {policy.bounds.endpoints} endpoints; the last are left out")
         endpoints = endpoints[: policy.bounds.endpoints]
     passed = {id(one) for one in before.endpoints} if before is not None else frozenset[int]()
     kept: list[Endpoint] = []
@@ -122,11 +122,11 @@ def _service(
             continue
         key = endpoint.address, endpoint.ports[0].number
         if key in ids:
-            found.add("duplicate", f"{name}: {endpoint.id}", "stands twice; the first counts")
+            found.add("duplicate", str(endpoint.id), "stands twice; the first counts")
             continue
         ids.add(key)
         kept.append(endpoint)
-    metadata = _metadata(service.metadata, str(name), found)
+    metadata = _metadata(service.metadata, "", found)
     if metadata == service.metadata and len(kept) == len(service.endpoints) and all(map(_is, kept, service.endpoints)):
         return service, found.told()
     return Service.of(name, kept, metadata), found.told()
@@ -151,27 +151,25 @@ def _name(name: ServiceName, namespaces: frozenset[str] | None) -> str:
 
 def _endpoint(said: Endpoint, policy: ScreenPolicy, found: "_Found") -> Endpoint | None:
     """`said` itself when nothing is wrong, a corrected one, or None."""
-    where = f"{found.service}: {_quoted(said.address)}"
     address, why = _address(said.address, policy)
     if why:
-        found.add("address", where, f"{why}; the endpoint is left out")
+        found.add("address", said.address, f"{why}; the endpoint is left out")
         return None
     ports, why = _ports(said.ports, policy.bounds.ports)
     if not ports:
-        found.add("port", where, f"{why}; the endpoint is left out")
+        found.add("port", said.address, f"{why}; the endpoint is left out")
         return None
     if why:
-        found.add("port", where, why)
+        found.add("port", said.address, why)
     why = _place(said.locality, said.network, said.via)
     if why:
-        found.add("text", where, f"{why}; the endpoint is left out")
+        found.add("text", said.address, f"{why}; the endpoint is left out")
         return None
     weight = min(max(said.weight, 1), policy.bounds.weight)
     if weight != said.weight:
-        found.add(
-            "weight", where, f"weight {said.weight} is not between 1 and {policy.bounds.weight}; taken as {weight}"
-        )
-    metadata = _metadata(said.metadata, where, found)
+        why = f"weight {said.weight} is not between 1 and {policy.bounds.weight}; taken as {weight}"
+        found.add("weight", said.address, why)
+    metadata = _metadata(said.metadata, said.address, found)
     if (address, ports, weight, metadata) == (said.address, said.ports, said.weight, said.metadata):
         return said
     return replace(said, address=address, ports=ports, weight=weight, metadata=metadata)
@@ -222,12 +220,12 @@ def _bad(text: str) -> bool:
     return len(text) > _TEXT or _CONTROL.search(text) is not None
 
 
-def _metadata(metadata: Metadata, where: str, found: "_Found") -> Metadata:
+def _metadata(metadata: Metadata, at: str, found: "_Found") -> Metadata:
     if not metadata:
         return metadata
     kept, why = _pairs(metadata, found.bounds)
     if why:
-        found.add("metadata", where, why)
+        found.add("metadata", at, why)
     return kept
 
 
@@ -259,8 +257,10 @@ class _Found:
         self._problems: list[Problem] = []
         self._more = 0
 
-    def add(self, kind: str, where: str, what: str) -> None:
+    def add(self, kind: str, at: str, what: str) -> None:
+        """`at`: the endpoint that it is about, "" for the service itself."""
         if len(self._problems) < _SHOWN:
+            where = f"{self.service}: {_quoted(at)}" if at else str(self.service)
             self._problems.append(Problem(kind, where, what, self.service))
         else:
             self._more += 1
