@@ -41,7 +41,8 @@ SCENARIOS = {
 @click.option("--quick", is_flag=True, help="Small sizes and one round: whether it runs, not how fast it is.")
 @click.option("--runs", type=click.IntRange(1, 50), default=5, show_default=True, help="Rounds; figures are medians.")
 def main(names: Sequence[str], quick: bool, runs: int) -> None:
-    out, err = Console(), Console(stderr=True)
+    out = Console(width=None if sys.stdout.isatty() else 200)
+    err = Console(stderr=True)
     try:
         build()
     except NoGoError as error:

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 import tempfile
@@ -98,7 +99,7 @@ async def bridge(folder: Path, xds: int) -> AsyncIterator[None]:
         process = subprocess.Popen([command, "run", "--config", config], stdout=log, stderr=log)
     try:
         async with aiohttp.ClientSession() as http, asyncio.timeout(60):
-            while not await _ready(http, f"http://127.0.0.1:{admin}/readyz"):
+            while not (await _ready(http, f"http://127.0.0.1:{admin}/readyz") and _listens(xds)):
                 if process.poll() is not None:
                     raise RuntimeError(f"the bridge ended: {(folder / 'bridge.log').read_text()}")
                 await asyncio.sleep(0.1)
@@ -117,6 +118,11 @@ async def _ready(http: aiohttp.ClientSession, url: str) -> bool:
             return answer.status == 200
     except aiohttp.ClientError:
         return False
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def edits(inventory: Inventory, services: Sequence[str], count: int, appears: Appears) -> list[int]:

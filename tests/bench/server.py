@@ -6,7 +6,6 @@ read, before the new endpoint exists.
 
 import argparse
 import asyncio
-import gc
 import signal
 import time
 from dataclasses import replace
@@ -16,6 +15,7 @@ from bridge.errors import ConfigError
 from bridge.merge import EMPTY, Catalog, Group, Merged
 from bridge.model import Endpoint, Port, ServiceName, SourceName
 from bridge.runtime.clock import SystemClock
+from bridge.runtime.garbage import Garbage
 from bridge.table import Table
 from bridge.traffic import ClusterPolicy, Policy
 from bridge.xds.names import Names
@@ -54,6 +54,7 @@ class Subject(asyncio.Protocol):
     catalog: Catalog
     server: Server
     resources: Resources
+    garbage: Garbage
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -68,6 +69,7 @@ class Subject(asyncio.Protocol):
         changed = replace(first, ports=(Port("", int(value)),))
         new = Merged(name, (Group(SOURCE, (changed, *others)),))
         kind.catalog = replace(kind.catalog, services=kind.catalog.services.with_({name: new}))
+        kind.garbage.grew(1)
         kind.server.publish(kind.resources.publish(kind.catalog))
         self._transport.write(b"ok %d\n" % at)
 
@@ -81,17 +83,20 @@ async def serve(flags: argparse.Namespace) -> None:
     host, port = flags.xds.rsplit(":", 1)
     settings = ServerSettings((host, int(port)), insecure=False, tls=None, max_names=20_000, max_streams=1_000_000)
     Subject.server = Server(Subject.resources, settings, SystemClock(), "bench")
+    Subject.garbage = Garbage(SystemClock())
     await Subject.server.start()
     host, port = flags.control.rsplit(":", 1)
     loop = asyncio.get_running_loop()
     control = await loop.create_server(Subject, host, int(port))
-    gc.collect()
-    gc.freeze()  # as the engine does after its first catalog
+    garbage = asyncio.create_task(Subject.garbage.run())
+    await asyncio.sleep(0)
+    Subject.garbage.grew(flags.services)  # as the engine says it of a catalog
     ended = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
     print("ready", flush=True)
     await ended.wait()
     control.close()
+    garbage.cancel()
     await Subject.server.stop(0)
 
 
