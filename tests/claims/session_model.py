@@ -52,6 +52,9 @@ class Shelf:
     def waiting(self) -> bool:
         return self.is_waiting
 
+    def partial(self, name: str) -> bool:
+        return self.is_waiting
+
     def empty(self, type_url: str, name: str) -> Resource:
         return resource(name, EMPTY)
 
@@ -184,9 +187,9 @@ class Client:
             if not side.asks and not side.wildcard:
                 side.asks = None  # to ask for nothing in a first request would be to ask for everything
                 continue
+            asks, side.asks = side.asks or set(), set()
             if self.delta:
-                side.due |= side.asks
-            asks, side.asks = side.asks, set()
+                side.due |= asks
             turned, side.wildcard = side.wildcard, False
             self.ask(type_url, asks, wildcard=turned)
 

@@ -1,7 +1,5 @@
 """The session against a client that does anything a client may do: it converges, says nothing needless, and ends."""
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -93,7 +91,7 @@ class Stream(RuleBasedStateMachine):
         self.all_is_quiet()
 
 
-def _machine(**with_: object) -> Callable[[], Stream]:
+def _machine(**with_: object) -> type[Stream]:
     return type("Stream", (Stream,), with_)
 
 
