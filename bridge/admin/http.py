@@ -28,7 +28,7 @@ HEADERS: Mapping[str, str] = {
 BODY = 64 * 1024
 """Bytes of the largest request body that is read."""
 
-AT_ONCE = 200
+AT_ONCE = 50
 """Rows that are made before other tasks of the event loop have their turn."""
 
 _log = structlog.get_logger("bridge.admin")

@@ -131,7 +131,7 @@ class Intake:
 
     async def _see(self, view: Observation) -> None:
         self.views += 1
-        first = self._view is None
+        first, self._snapshot = self._view is None, None
         if first:
             self._resolver.resolve(view.services)
             await self._resolver.answered()
@@ -255,4 +255,5 @@ def _unread(name: SourceName, view: Observation) -> str:
     if not view.unread or len(view.unread) <= UNREAD * view.parts:
         return ""
     first = view.unread[0]
-    return f"{name}: {len(view.unread)} of {view.parts} parts cannot be read, first {first.part}: {first.why}"
+    why = first.why.removeprefix(f"{first.part}: ")
+    return f"{name}: {len(view.unread)} of {view.parts} parts cannot be read, first {first.part}: {why}"
