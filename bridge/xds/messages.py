@@ -85,6 +85,10 @@ class Store(Protocol):
         """
         ...
 
+    def partial(self, name: str) -> bool:
+        """Whether such a source may know more endpoints under that name than `get` tells now."""
+        ...
+
     def empty(self, type_url: str, name: str) -> Resource:
         """An empty assignment under that name (xDS rules 7 and 8)."""
         ...

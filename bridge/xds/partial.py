@@ -110,7 +110,15 @@ class Partial(Subscription):
         if version_of(told) == resource.version and not forced:
             self.have[name] = resource  # the object that others hold too, so that an older one can go
             return _No.QUIET
+        if self._may_be_less(name, told):
+            self.withheld[name] = False
+            return self._unanswerable(name, told, forced)
         return resource
+
+    def _may_be_less(self, name: str, told: Told) -> bool:
+        """Whether the client came with endpoints that a source not yet seen may have told (law 3)."""
+        came_with = isinstance(told, str) or (told is None and not self.fresh)
+        return came_with and self.type_url == EDS and self.store.partial(name)
 
     def _unanswerable(self, name: str, told: Told, forced: bool) -> Resource | _No:
         """What to say of a name that nobody can answer (rules 7 and 8)."""

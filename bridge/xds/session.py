@@ -66,6 +66,8 @@ class Session:
         subscription.hear(request.nonce, request.error)
         if not self._delta:
             return subscription.ask(request.names, request.version)
+        if request.initial and not subscription.asked:
+            subscription.fresh = False  # believed or not, it came with something
         return subscription.ask_delta(request.subscribe, request.unsubscribe, self._believed(subscription, request))
 
     def _of(self, type_url: str) -> Partial | Whole | None:

@@ -101,7 +101,7 @@ class Subscription(ABC):
         self.delta = delta
         self.max_names = max_names
         self.asked = False  # whether there was a request of this type
-        self.fresh = True  # whether the first request carried no version
+        self.fresh = True  # whether the first request carried no version: the client came with nothing
         self.ever_named = False
         self.have: dict[str, Told] = {}  # every name asked for, and what the wildcard brought
         self.extra: set[str] | None = None  # names asked for besides the wildcard; None while there is no wildcard

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.merge import Catalog, Input, Inputs, merge
 from bridge.model import Endpoint, Health, Port, Service, ServiceName, SourceName
 from bridge.traffic import ANY, ClusterPolicy, Policy
-from bridge.xds.messages import CDS, EDS, Resource
+from bridge.xds.messages import CDS, EDS, Request, Resource
 from bridge.xds.names import Names
 from bridge.xds.resources import WILDCARD, Resources
 from bridge.xds.session import Session
@@ -276,6 +276,68 @@ def test_who_waited_looks_again_when_the_last_required_source_is_seen() -> None:
     world.subscribe("cds", WILDCARD, type_url=CDS)
     assert world.publish() == {"envoy": {EDS: ["shop/payments", "shop/cart"]}, "cds": {CDS: []}}
     assert world.publish() == {}
+
+
+class Stream:
+    """A session over the resources, as the server runs it."""
+
+    def __init__(self, world: World, *, delta: bool) -> None:
+        self.world = world
+        self.session = Session(delta, world.resources.store(ANY), frozenset((EDS,)), max_names=10, max_bytes=10**6)
+
+    def send(self, request: Request) -> dict[str, int] | None:
+        for one in self.session.receive(request).wanted:
+            self.world.resources.subscribe(EDS, one, ANY, self.session)
+        return self.take()
+
+    def take(self) -> dict[str, int] | None:
+        """The next response: how many hosts it tells under each name, -1 for a removed one."""
+        response = self.session.take()
+        if response is None:
+            return None
+        told = {one.name: sum(len(g.lb_endpoints) for g in unpacked(one).endpoints) for one in response.resources}
+        return told | dict.fromkeys(response.removed, -1)
+
+
+SAID = service("shop/payments", "10.0.0.1:80"), service("data/db", "10.0.9.1:80")
+MORE = service("shop/payments", "10.0.0.1:80", "10.0.0.2:80"), SAID[1]
+
+
+def half_seen() -> World:
+    """Two sources may fill `shop`; one of them has not been seen yet."""
+    world = World(required={VMS: lambda _: True, SourceName("zk"): lambda namespace: namespace == "shop"})
+    world.resources.publish(both(SAID, seen=False))
+    return world
+
+
+def both(vms: tuple[Service, ...], zk: tuple[Service, ...] = (), *, seen: bool = True) -> Catalog:
+    return merge(Inputs((Input(VMS, services(*vms)), Input(SourceName("zk"), services(*zk), seen))), None)
+
+
+@pytest.mark.promise("law-3")
+@pytest.mark.parametrize("delta", [False, True])
+def test_while_a_source_is_waited_for_a_fresh_envoy_is_told_what_is_known(delta: bool) -> None:
+    both_names = ("data/db", "shop/payments")
+    asked = Request(EDS, subscribe=both_names) if delta else Request(EDS, names=both_names)
+    assert Stream(half_seen(), delta=delta).send(asked) == {"data/db": 1, "shop/payments": 1}
+
+
+@pytest.mark.promise("law-3", "xDS-8")
+@pytest.mark.parametrize("delta", [False, True])
+def test_while_a_source_is_waited_for_an_envoy_that_has_hosts_is_not_told_fewer(delta: bool) -> None:
+    world = half_seen()
+    stream = Stream(world, delta=delta)
+    names = ("data/db", "shop/payments")
+    if delta:
+        asked = Request(EDS, subscribe=names, initial=dict.fromkeys(names, "of another bridge"))
+    else:
+        asked = Request(EDS, version="of another bridge", names=names)
+    first = stream.send(asked)
+    assert first == ({"data/db": 1, "shop/payments": -1} if delta else {"data/db": 1})  # -1 leaves its hosts alone
+    stream.session.receive(Request(EDS, nonce="1", names=() if delta else names))
+    for session, types in world.resources.publish(both(SAID, MORE)).items():
+        session.touch(EDS, types[EDS])
+    assert stream.take() == {"shop/payments": 2}
 
 
 # Clusters
