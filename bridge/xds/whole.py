@@ -47,10 +47,9 @@ class Whole(Subscription):
     def _differs(self, name: str) -> bool:
         resource = self.store.get(self.type_url, name)
         parked = self.parked.get(name)
-        if resource is not None and parked is not None and parked.version == resource.version:
-            return False
-        told = self.have.get(name)
-        return version_of(told) != (resource and resource.version)
+        if parked is not None:
+            return resource is None or parked.version != resource.version
+        return version_of(self.have.get(name)) != (resource and resource.version)
 
     def _resources(self) -> tuple[Resource, ...]:
         for name in [name for name in self.parked if self.store.get(self.type_url, name) is None]:

@@ -774,6 +774,9 @@ def test_sotw_a_bad_cluster_is_not_left_out_where_the_client_may_have_an_older_o
     stream.touch(CDS, ["a"])
     assert run(stream, False) == [["a", "b"]]
     assert stream.told(CDS) == {"a": "v-2"}
+    shelf.put(CDS, "b", None)
+    stream.touch(CDS, ["b"])
+    assert run(stream, False) == [["a"]]
 
 
 @pytest.mark.promise("xDS-10", "R-27")
