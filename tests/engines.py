@@ -150,10 +150,8 @@ async def running(
                 raise error
 
 
-async def until(condition: Callable[[], bool], clock: FakeClock | None = None) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     """Wait for what another thread or process does."""
     async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.002)
-            if clock is not None:
-                await clock.idle()

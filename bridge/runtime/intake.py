@@ -131,7 +131,7 @@ class Intake:
 
     async def _see(self, view: Observation) -> None:
         self.views += 1
-        first, self._snapshot = self._view is None, None
+        first = self._view is None
         if first:
             self._resolver.resolve(view.services)
             await self._resolver.answered()
@@ -143,6 +143,7 @@ class Intake:
         else:
             self._lost, self._why, self._denied = None, "", False
         self._look()
+        self._snapshot = None  # the guard has it; it speaks for nobody any more
         if not why and (first or was is not None):
             lost = {} if was is None else {"lost_for": round(self._since - was, 1)}
             _log.info("source synced", source=self._name, services=len(view.services), **lost)

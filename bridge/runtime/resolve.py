@@ -89,7 +89,7 @@ class Resolver:
                 self._use(name, hosts)
             changes[name] = self._put(service) if hosts and service else service
         self._stale.clear()
-        self._resolved = self._resolved.with_(changes)
+        self._resolved = self._resolved.with_(changes) if self._used else said
         if followed or self._used:
             self._tell()
         return self._resolved

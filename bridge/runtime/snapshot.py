@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,8 @@ class Snapshots:
         self._pause = PAUSE
         self._written: dict[SourceName, tuple[Services, float]] = {}  # and when, monotonic
         self._problems: dict[str, Problem] = {}
+        self._writing = threading.Lock()
+        self._ending = False  # from now on only `write_now` writes
         self.writes = 0
         self.failures = 0
         self.seconds = 0.0  # spent on writing, in a thread
@@ -81,7 +84,8 @@ class Snapshots:
             self._fails("folder", self._folder, f"cannot be used: {_why(error)}; nothing will survive a restart")
 
     def close(self) -> None:
-        """Give the folder to the next bridge."""
+        """Give the folder to the next bridge; nothing is written after that."""
+        self._ending = True
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -130,7 +134,8 @@ class Snapshots:
         self._pause = max(PAUSE, SHARE * took)
 
     def write_now(self, views: Sequence[View]) -> None:
-        """Write all that is younger than on disk here and now: the process is about to end."""
+        """Write all of it here and now: the process is about to end. A thread that writes is waited for."""
+        self._ending = True
         for view in self._due(views, at_end=True):
             self._write(view, breathe=False)
 
@@ -143,6 +148,11 @@ class Snapshots:
                 yield view
 
     def _write(self, view: View, breathe: bool) -> None:
+        with self._writing:
+            if not (self._ending and breathe):
+                self._write_alone(view, breathe)
+
+    def _write_alone(self, view: View, breathe: bool) -> None:
         path, began = self._path(view.source), time.perf_counter()
         try:
             if self._lock is None:
