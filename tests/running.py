@@ -1,13 +1,15 @@
 """A bridge over memory registries with its admin port, in this loop or in a thread of its own."""
 
 import asyncio
+import logging
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import structlog
 from aiohttp import web
 
 from bridge.admin.api import admin, probes
@@ -33,6 +35,19 @@ def config(folder: Path, names: tuple[str, ...], text: str = "", admin_port: int
         folder / "bridge.yaml",
         ADAPTERS,
     )
+
+
+@contextmanager
+def log_as_before() -> Iterator[None]:
+    """Undo what is configured of the log meanwhile: it is of the whole process."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
 
 
 class Running:

@@ -9,13 +9,14 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from bridge.admin.log import configure
 from bridge.cli import main
 from bridge.cli.client import Client, NotRunningError, RefusedError
 from bridge.cli.output import clean, seconds
 from bridge.errors import ConfigError
 from bridge.testing.ports import free_port
 from tests.builders import service
-from tests.running import Threaded, config
+from tests.running import Threaded, config, log_as_before
 
 PAYMENTS = service("shop/payments", "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80")
 ONE_LEFT = service("shop/payments", "10.0.0.1:80")
@@ -30,6 +31,14 @@ services:
     ports: {http: 80}
     endpoints: [10.20.0.9, 169.254.169.254]
 """
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """The bridge in the thread must not write into what a command prints."""
+    with log_as_before():
+        configure("json", "error")
+        yield
 
 
 def call(*arguments: str, given: str | None = None) -> Result:

@@ -13,17 +13,15 @@ from bridge.admin.journal import SHOWN, Journal
 from bridge.admin.log import LINES, WINDOW, Throttle, configure
 from bridge.model import SourceName
 from bridge.runtime.reading import Reading
+from tests.running import log_as_before
 
 VMS = SourceName("vms")
 
 
 @pytest.fixture(autouse=True)
-def log_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+def undone() -> Iterator[None]:
+    with log_as_before():
+        yield
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
