@@ -88,7 +88,7 @@ class Side:
     version: str = ""
     nonce: str = ""
     first: bool = True
-    fresh: bool = True
+    fresh: bool = True  # it came to this stream with nothing
     named: bool = False
     told: dict[str, str] = field(default_factory=dict)  # accepted on this stream: name to version
     due: set[str] = field(default_factory=set)  # may be told again although unchanged
@@ -151,6 +151,8 @@ class Client:
             return
         asked = sorted(add) + (["*"] if turned and (add or not side.first) else [])
         initial = side.known if side.first else {}
+        if side.first:
+            side.fresh = not initial
         request = Request(type_url, subscribe=tuple(asked), unsubscribe=tuple(sorted(drop & before)), initial=initial)
         side.first = False
         self.send(request)
@@ -225,6 +227,7 @@ class Client:
         if self.shelf.waiting():
             for told in response.resources:
                 assert content(told) != EMPTY or told.name not in side.told or side.told[told.name] == told.version
+                assert response.type_url == CDS or side.fresh or told.name in side.told, "perhaps less than it has"
             assert response.type_url != CDS or not set(response.removed) & (side.told.keys() | side.known.keys())
         side.due -= {name for name, _ in said} | set(response.removed)
         if response.type_url == CDS:

@@ -508,6 +508,42 @@ def test_nothing_is_emptied_while_a_required_source_is_waiting(delta: bool) -> N
     assert texts(stream.take()) == {"a": EMPTY}
 
 
+@BOTH_WAYS
+@pytest.mark.promise("xDS-8", "law-3")
+def test_a_client_that_came_with_hosts_is_told_none_that_a_waiting_source_may_add_to(delta: bool) -> None:
+    shelf = Shelf(a="1")
+    shelf.is_waiting = True
+    stream = session(shelf, delta)
+    if delta:
+        stream.receive(Request(CDS))
+        stream.receive(Request(EDS, subscribe=("a",), initial={"a": "v-of both sources"}))
+        assert told(stream.take()) == ({}, ())  # that there are no clusters, to whom came with none
+        assert told(response := stream.take()) == ({}, ("a",))  # Envoy keeps the hosts, and waits no longer
+        assert reply(stream, delta, response) is None
+    else:
+        ask(stream, delta, "a", version="of an earlier stream")
+        assert stream.take() is None
+    shelf.put(EDS, "a", "2")
+    stream.touch(EDS, ["a"])
+    assert stream.take() is None
+    shelf.is_waiting = False
+    assert texts(stream.take()) == {"a": "2"}
+
+
+@BOTH_WAYS
+@pytest.mark.promise("xDS-8", "law-3")
+def test_a_client_that_came_with_nothing_is_told_what_is_known_while_a_source_is_waiting(delta: bool) -> None:
+    shelf = Shelf(a="1")
+    shelf.is_waiting = True
+    stream = session(shelf, delta)
+    ask(stream, delta, "a")
+    response = stream.take()
+    assert texts(response) == {"a": "1"}
+    shelf.put(EDS, "a", "2")
+    stream.touch(EDS, ["a"])
+    assert texts(reply(stream, delta, response, "a")) == {"a": "2"}
+
+
 @pytest.mark.promise("xDS-8", "law-3")
 def test_delta_while_a_required_source_is_waiting_clusters_come_and_none_goes() -> None:
     shelf = Shelf()
