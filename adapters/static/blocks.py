@@ -11,13 +11,14 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_HEAD = re.compile(r"(?:[ ]*(?:#[^\n]*)?\n)*services:[ ]*(?:#[^\n]*)?\n(?:[ ]*(?:#[^\n]*)?\n)*( *)- ")
+_EMPTY = r"(?:[ ]*(?:#[^\n]*)?\n)*"
+_HEAD = re.compile(rf"{_EMPTY}services:(?:[ ]+#[^\n]*|[ ]*)\n{_EMPTY}( *)- ")
 _TAIL = re.compile(r"\n(?=[A-Za-z_]+:(?:[ \n]|$))")
 _ALIASES_AND_BREAKS = "&\t\r\x85\u2028\u2029\ufeff"
 
 
 class Cut(NamedTuple):
-    """The services' texts without their `- `, the column of the `-`, and what follows them: further keys."""
+    """The services' texts without their `- ` and last line break, the column of the `-`, and what follows them."""
 
     blocks: Sequence[str]
     column: int
@@ -36,14 +37,14 @@ class Cut(NamedTuple):
 def cut(text: str) -> Cut | None:
     """The blocks of an inventory, None when it is not of the plain shape."""
     head = _HEAD.match(text)
-    if head is None or any(map(text.__contains__, _ALIASES_AND_BREAKS)):
+    if head is None or not text.endswith("\n") or any(map(text.__contains__, _ALIASES_AND_BREAKS)):
         return None
     column = len(head[1])
-    blocks = text[head.end() :].split(f"\n{head[1]}- ")
+    blocks = text[head.end() : -1].split(f"\n{head[1]}- ")
     tail = _TAIL.search(blocks[-1])
     if tail is None:
         return Cut(blocks, column, head.end(), "")
-    blocks[-1], rest = blocks[-1][: tail.start()], blocks[-1][tail.end() :]
+    blocks[-1], rest = blocks[-1][: tail.start()], blocks[-1][tail.end() :] + "\n"
     return Cut(blocks, column, head.end(), rest)
 
 

@@ -29,6 +29,7 @@ def test_the_plain_shape_is_cut() -> None:
     assert cut is not None
     assert [PLAIN[start:].splitlines()[0].split()[:2] for start in cut.starts()] == [["name:", "a"], ["name:", "b"]]
     assert cut.tail == "count: 2\n"
+    assert PLAIN[cut.start :] == "\n  - ".join(cut.blocks) + "\n" + cut.tail
     assert isinstance(attempt(PLAIN), Inventory)
 
 
@@ -87,6 +88,9 @@ def test_the_line_of_a_problem_follows_the_edit_of_another_service() -> None:
         PLAIN.replace("\n  -", "\n-").replace("\n    ", "\n  ").replace("\n      ", "\n    "),
         PLAIN.replace("\n  -", "\n-").replace("\n    ", "\n "),
         PLAIN.rstrip(),
+        PLAIN.replace("count: 2\n", "    network: >+\n"),
+        PLAIN.replace("count: 2\n", "    network: >+\n\n\n"),
+        PLAIN.replace("count: 2\n", "    network: |\n      x"),
         PLAIN.replace("count: 2\n", ""),
         PLAIN.replace("count: 2\n", "").rstrip(),
         PLAIN + PLAIN,
@@ -95,6 +99,8 @@ def test_the_line_of_a_problem_follows_the_edit_of_another_service() -> None:
         "services:\n- \n- \n",
         "services:\n",
         "services: # c\n  # d\n",
+        PLAIN.replace("services:   #", "services:#"),
+        PLAIN.replace("count: 2", "count: 2# no comment"),
     ],
 )
 def test_other_shapes_say_the_same_in_blocks_and_whole(text: str) -> None:

@@ -501,13 +501,13 @@ def damaged(draw: st.DrawFn) -> Any:
                 continue
             what = draw(st.integers(0, 2))
             if what == 0:
-                at[key] = draw(junk)
+                at[key] = copy.deepcopy(draw(junk))
             elif what == 1:
                 del at[key]
             elif isinstance(at, dict):
-                at[draw(keys)] = draw(junk)
+                at[draw(keys)] = copy.deepcopy(draw(junk))
             else:
-                at.append(draw(junk))
+                at.append(copy.deepcopy(draw(junk)))
             break
     return value
 
