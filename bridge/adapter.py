@@ -1,14 +1,22 @@
-"""What an adapter implements to have its registry read.
+"""What an adapter implements to have its registry read and written.
 
 A source yields whole, immutable observations. Inside it may watch, poll, page or cache; outside, each value is
-complete. Retries, back-off, name resolution, address policy and the belief in removals are the core's.
+complete. Retries, back-off, name resolution, address policy, the belief in removals, planning and limits are the
+core's.
 """
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import AsyncIterator, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import NewType, Protocol, runtime_checkable
 
-from bridge.model import ServiceName, Services
+from bridge.model import Endpoint, Service, ServiceName, Services
+from bridge.table import Table
+
+Target = NewType("Target", str)
+"""One thing in a registry that is written by itself (a file, a tree), as it is configured; "" where there is one."""
+
+RecordKey = NewType("RecordKey", str)
+"""Names a record within its target: ours and lasting, kept in its mark; never a number that the registry gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +52,74 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """One thing of ours in a registry's own form: a block of a file, a znode, a Consul service, an EndpointSlice.
+
+    `content` is canonical, projected on the fields that we own: equal content means that there is nothing to do, and
+    the difference of two is what an operator is shown. `revision` is the adapter's (a digest, a resourceVersion, a
+    ModifyIndex): None on what `fit` makes, and on what was observed that which a write has to name.
+    """
+
+    key: RecordKey
+    service: ServiceName
+    content: bytes
+    revision: Hashable = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a target has for one service, as its writer sees it.
+
+    `records` are ours, sorted by key; `endpoints` what they say, sorted by id, read back as any source is read;
+    `taken` the keys in our naming that somebody else holds, each with who that is; `facts` what `fit` has to know
+    besides (the ports of a Service, the version of a parent).
+    """
+
+    records: tuple[Record, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    taken: tuple[tuple[RecordKey, str], ...] = ()
+    facts: Hashable = None
+
+
+Holdings = Table[ServiceName, Holding]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The small record in each target that says who writes there.
+
+    `deployment` are the replicas that share an election; `term` grows with each of their leaders; `beat` is when it was
+    last renewed, in seconds since the epoch; `tombstone` says that the owner was withdrawn and nobody is to write on.
+    `revision` is the adapter's, as a record's is: a claim that is written replaces the one that it was observed with.
+    """
+
+    owner: str
+    deployment: str
+    term: int
+    beat: float
+    tombstone: bool = False
+    revision: Hashable = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one target has of ours; `claims` are every owner's that stand there, sorted by owner and deployment.
+
+    `facts` is what the adapter keeps of the target as a whole.
+    """
+
+    holdings: Holdings = field(default_factory=Table)
+    claims: tuple[Claim, ...] = ()
+    facts: Hashable = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Everything one source says at one moment, whole.
+
+    What carries our mark is in `held`, target by target, and everything else in `services`, where `Endpoint.via` tells
+    what another bridge wrote. A target that was never read whole is missing from `held`, and nothing is written to it;
+    one that was, and has nothing of ours, stands there empty.
 
     `read` is the number of the last complete reading that this view rests on: it grows with every reading made anew,
     and stays when a quiet watch repeats itself. `parts` counts what is read separately (files, queries), and `unread`
@@ -57,6 +131,25 @@ class Observation:
     problems: tuple[Problem, ...] = ()
     parts: int = 1
     unread: tuple[Unread, ...] = ()
+    held: Table[Target, Held] = field(default_factory=Table)
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write `record`. `replaces` is the one that stands under its key now; None: there is none."""
+
+    record: Record
+    replaces: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove `record`, which stands there exactly so."""
+
+    record: Record
+
+
+Change = Put | Remove
 
 
 class Source(Protocol):
@@ -72,4 +165,38 @@ class Source(Protocol):
 
     def refresh(self) -> None:
         """Read all again soon, past every cache; `Observation.read` grows when that is done."""
+        ...
+
+
+@runtime_checkable
+class Sink(Source, Protocol):
+    """A registry as something written too: what is written is also read, and only an observation says that it is there.
+
+    `concurrency` is how many changes of one target may be under way at once, each of another service. An adapter whose
+    target is rewritten whole (a file), or that has transactions, says many, and writes together what waits together.
+    """
+
+    @property
+    def concurrency(self) -> int: ...
+
+    def fit(self, target: Target, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
+        """The records that say `service`, in the order in which they must be made, and what they cannot say.
+
+        Pure. `holding` is for a stable packing and for its facts. No key stands twice.
+        """
+        ...
+
+    async def apply(self, target: Target, change: Change) -> None:
+        """Make one change if the target still has what it replaces, never retrying, fenced by the claim last written.
+
+        Returns when it is made for good. Raises Conflict when something else stands there, Rejected when this content
+        will not do, Denied or Unavailable.
+        """
+        ...
+
+    async def claim(self, target: Target, claim: Claim) -> None:
+        """Write the claim of `claim.owner` if the one that stands there is still that of `claim.revision` (None: none).
+
+        Raises Conflict when it is another one, Denied or Unavailable.
+        """
         ...

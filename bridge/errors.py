@@ -23,3 +23,7 @@ class Denied(BridgeError):
 
 class Conflict(BridgeError):
     """Somebody else moved what was to be replaced: observe again."""
+
+
+class Rejected(BridgeError):
+    """This one record will not do: park its content until it changes, and show it."""

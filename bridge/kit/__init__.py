@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from bridge.kit.mark import Mark
+
 
 class Clock(Protocol):
     """Where time comes from; `bridge.runtime.clock` keeps the real one, `bridge.testing` one that tests move."""
@@ -22,7 +24,11 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """What the core hands to an adapter when it is opened; `registry` is its name in the configuration."""
+    """What the core hands to an adapter when it is opened.
+
+    `registry` is its name in the configuration; `mark` what to put on what is written, None where nothing is.
+    """
 
     registry: str
     clock: Clock
+    mark: Mark | None = None
