@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from adapters.static import paths
+from adapters.static.schema import INVENTORY_SCHEMA
+from adapters.static.settings import Settings
+from bridge.errors import ConfigError
+from bridge.kit.document import load
+from bridge.kit.settings import explain_errors
+from bridge.model import Locality, ServiceName
+
+
+def settings(text: str, folder: Path) -> Settings:
+    document = load(text, "bridge.yaml")
+    try:
+        return Settings.model_validate(document.value, context={"folder": folder})
+    except ValidationError as error:
+        raise explain_errors(error, document, Settings) from None
+
+
+def test_files_are_taken_from_the_folder_of_the_configuration(tmp_path: Path) -> None:
+    made = settings("{name: vms, kind: static, files: [a/*.yaml, /srv/b.json]}", tmp_path)
+    assert made.files == (tmp_path / "a/*.yaml", Path("/srv/b.json"))
+    assert (made.format, made.file_sd.service) == ("auto", "job")
+    assert made.inventory_schema is INVENTORY_SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: v\nkind: static\nfile: x\n", "bridge.yaml:3: file: unknown key; did you mean 'files'?"),
+        ("name: v\nkind: static\nfiles: []\n", "bridge.yaml:3: files: "),
+        ("name: v\nkind: static\nfiles: x\n", "bridge.yaml:3: files: must be a list"),
+        ("name: v\nkind: static\nfiles: [x]\nformat: ini\n", "bridge.yaml:4: format: must be 'auto', 'native' or"),
+        ("name: v\nkind: static\nfiles: [x]\nfile_sd: {job: a}\n", "bridge.yaml:4: file_sd.job: unknown key"),
+        ("name: v\nkind: static\nfiles: [x]\nnamespace: '{role}'\n", "bridge.yaml:4: namespace: '{role}' is not"),
+        ("name: V m\nkind: static\nfiles: [x]\n", "bridge.yaml:1: name: 'V m' is not a lower-case DNS label"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings(text, tmp_path)
+    assert message in str(caught.value)
+
+
+def test_check_reads_every_inventory_offline(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("services: [{name: a, port: 80, endpoints: [10.0.0.1, 10.0.0.1]}]")
+    (tmp_path / "b.json").write_text('[{"targets": ["10.0.0.2:80"], "labels": {"job": "a"}}]')
+    made = settings(
+        "{name: vms, kind: static, files: ['*.*'], namespace: shop, locality: {zone: z}, network: n}", tmp_path
+    )
+    seen = made.check()
+    assert seen.parts == 2
+    assert [problem.kind for problem in seen.problems] == ["duplicate"]
+    (service,) = seen.services.values()
+    assert service.name == ServiceName("shop", "a")
+    assert {(one.address, one.locality, one.network) for one in service.endpoints} == {
+        ("10.0.0.1", Locality("", "z"), "n"),
+        ("10.0.0.2", Locality("", "z"), "n"),
+    }
+
+
+@pytest.mark.promise("R-22")
+def test_check_tells_every_file_that_will_not_do_one_a_line(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("services:\n  - {nam: a}\n")
+    (tmp_path / "b.yaml").write_text("")
+    (tmp_path / "c.yaml").write_text("services: []\n")
+    made = settings("{name: v, kind: static, files: [a.yaml, b.yaml, c.yaml, d.yaml, 'e/*.yaml']}", tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        made.check()
+    lines = str(caught.value).splitlines()
+    assert sorted(line.removeprefix(f"{tmp_path}/").split(":")[0] for line in lines) == [
+        "a.yaml",
+        "b.yaml",
+        "d.yaml",
+        "e/*.yaml",
+    ]
+    assert f"{tmp_path}/a.yaml:2: services[0].nam: unknown key; did you mean 'name'?" in lines
+
+
+def test_globs_are_sorted_and_a_plain_path_is_meant_even_when_it_is_not_there(tmp_path: Path) -> None:
+    for file in ("b.yaml", "a.yaml", "c.json"):
+        (tmp_path / file).write_text("")
+    (tmp_path / "d.yaml").mkdir()
+    found = paths.expand([tmp_path / "*.yaml", tmp_path / "a.yaml", tmp_path / "z"])
+    assert found == [tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "z"]
+
+
+def test_the_folders_of_links_on_the_way_are_watched(tmp_path: Path) -> None:
+    """As in a ConfigMap: vms.yaml → ..data/vms.yaml, ..data → ..2026."""
+    mount, elsewhere = tmp_path / "mount", tmp_path / "elsewhere"
+    (mount / "..2026").mkdir(parents=True)
+    elsewhere.mkdir()
+    (elsewhere / "real.yaml").write_text("")
+    (mount / "..2026/vms.yaml").write_text("")
+    (mount / "..data").symlink_to("..2026")
+    (mount / "vms.yaml").symlink_to("..data/vms.yaml")
+    (mount / "other.yaml").symlink_to(elsewhere / "real.yaml")
+    watched = paths.folders([mount / "*.yaml"], [mount / "vms.yaml", mount / "other.yaml"])
+    assert {mount, mount / "..2026", elsewhere} <= set(watched)
+    (mount / "loop.yaml").symlink_to("loop.yaml")
+    assert mount in paths.folders([], [mount / "loop.yaml"])
+    assert paths.folders([tmp_path / "no/where/*.yaml"], [tmp_path / "no/where/a"]) == {}
