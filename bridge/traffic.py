@@ -56,6 +56,8 @@ class NodeClass(NamedTuple):
     grpc: bool
 
 
+_HEALTHY = Health.HEALTHY  # looked up once: an enum's member costs as much as a host
+
 ANY = NodeClass(NOWHERE, "", (), grpc=False)
 """Every Envoy."""
 
@@ -126,33 +128,52 @@ def view(service: Merged, port: Label, node: NodeClass, default: Label) -> Assig
 
     An endpoint that lacks the port is left out. A primary port without a name stands in for the default port.
     """
-    numbers: dict[int, int | None] = {}  # by identity of the ports: adapters intern them
-    taken: set[tuple[str, int]] = set()
+    numbers: dict[int, int] = {}  # by identity of the ports: adapters intern them; 0 where the port is lacking
+    taken: dict[str, int] = {}  # address to the first of its ports
+    further: set[tuple[str, int]] = set()
     by_locality: dict[Locality, list[Host]] = {}
+    locality: Locality | None = None
+    hosts: list[Host] = []
     total = 0
+    make = tuple.__new__  # of a NamedTuple, at half the cost: there may be a thousand hosts
     for group in service.groups:
-        present: list[tuple[Endpoint, int]] = []
+        held: list[tuple[list[Host], int]] = []
+        healthy = 0
         for endpoint in group.endpoints:
-            key = id(endpoint.ports)
-            if key not in numbers:
-                numbers[key] = _choose(endpoint.ports, port, default)
-            number = numbers[key]
-            if number is not None and (endpoint.address, number) not in taken:
-                taken.add((endpoint.address, number))
-                present.append((endpoint, number))
-        turned_away = not node.grpc and _held_are_few(present)
-        for endpoint, number in present:
-            health = endpoint.health or Health.HEALTHY  # no opinion from anybody is told as healthy
-            if endpoint.held and turned_away:
-                health = max(health, Health.DEGRADED)
+            some = endpoint.ports
+            number = numbers.get(id(some))
+            if number is None:
+                number = numbers[id(some)] = _choose(some, port, default) or 0
+            if not number:
+                continue
+            address = endpoint.address
+            if address not in taken:
+                taken[address] = number
+            elif taken[address] == number or (address, number) in further:
+                continue
+            else:
+                further.add((address, number))
+            if endpoint.locality is not locality:
+                locality = endpoint.locality
+                hosts = by_locality.setdefault(locality, [])
+            if endpoint.held:
+                held.append((hosts, len(hosts)))
+            elif not endpoint.health:
+                healthy += 1
             weight = max(1, endpoint.weight)
             total += weight
-            by_locality.setdefault(endpoint.locality, []).append(Host(endpoint.address, number, health, weight))
+            # No opinion from anybody is told as healthy.
+            hosts.append(make(Host, (address, number, endpoint.health or _HEALTHY, weight)))
+        # The held of a group are turned away from while they are fewer than those that are seen and healthy: when
+        # they are many, the others could not carry the load of all.
+        if not node.grpc and len(held) < healthy:
+            for where, place in held:
+                where[place] = where[place]._replace(health=max(where[place].health, Health.DEGRADED))
     if total > WEIGHTS:
         by_locality = _lightened(by_locality, total)
     return Assignment(
         tuple(
-            Place(0, locality, sum([host.weight for host in hosts]), tuple(sorted(hosts)))
+            Place(0, locality, sum([weight for _, _, _, weight in hosts]), tuple(sorted(hosts)))
             for locality, hosts in sorted(by_locality.items())
         )
     )
@@ -173,18 +194,6 @@ def _choose(some: tuple[Port, ...], label: Label, default: Label) -> int | None:
     if label == "" or (label == default and not some[0].name):
         return some[0].number
     return None
-
-
-def _held_are_few(present: list[tuple[Endpoint, int]]) -> bool:
-    """Whether the held of a group are fewer than those that are seen and healthy.
-
-    Only then are they turned away from: when they are many, the others could not carry the load of all.
-    """
-    held = sum([endpoint.held for endpoint, _ in present])
-    if not held:
-        return False
-    healthy = sum([not endpoint.held and not endpoint.health for endpoint, _ in present])
-    return held < healthy
 
 
 def _lightened(by_locality: dict[Locality, list[Host]], total: int) -> dict[Locality, list[Host]]:

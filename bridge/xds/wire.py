@@ -5,7 +5,7 @@ from bytes that were made once. What is made or read seldom goes through the gen
 types, so this is also the one place where mypy is told to look away.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any, NamedTuple
@@ -212,29 +212,38 @@ def assignment(name: str, told: Assignment) -> bytes:
 _HEALTH = {Health.HEALTHY: 1, Health.UNHEALTHY: 2, Health.DRAINING: 3, Health.DEGRADED: 5}  # core.v3.HealthStatus
 
 
-@lru_cache(maxsize=4096)
-def _standing(health: Health, weight: int) -> bytes:
-    """How a host stands: the fields of LbEndpoint behind its endpoint."""
+def _tail(port: int, health: Health, weight: int) -> tuple[bytes, bytes]:
+    """What follows an address: the rest of SocketAddress, and the fields of LbEndpoint behind its endpoint."""
     counted = _varint(weight)
-    return b"\x10%c\x22%c\x08%b" % (_HEALTH[health], 1 + len(counted), counted)
+    return b"\x18" + _varint(port), b"\x10%c\x22%c\x08%b" % (_HEALTH[health], 1 + len(counted), counted)
 
 
-def _host(host: Host) -> bytes:
-    """A lb_endpoints field of LocalityLbEndpoints; an address is so short that every length is one byte."""
-    address = host.address.encode()
-    port = _varint(host.port)
-    standing = _standing(host.health, host.weight)
-    size = len(address) + len(port) + 3  # of SocketAddress, within Address, within Endpoint
-    return b"\x12%c\x0a%c\x0a%c\x0a%c\x12%c%b\x18%b%b" % (
-        size + 6 + len(standing),
-        size + 4,
-        size + 2,
-        size,
-        len(address),
-        address,
-        port,
-        standing,
-    )
+def _hosts(hosts: Sequence[Host]) -> bytes:
+    """The lb_endpoints fields of LocalityLbEndpoints; an address is so short that every length is one byte.
+
+    Most hosts differ in nothing but their address, so what stands around one is made once for all that are alike.
+    """
+    parts: list[bytes] = []
+    heads: dict[int, bytes] = {}  # by the length of the address
+    port, health, weight, number, standing, tail = 0, None, 0, b"", b"", b""
+    for text, its_port, its_health, its_weight in hosts:
+        if its_port != port or its_health is not health or its_weight != weight:
+            port, health, weight = its_port, its_health, its_weight
+            number, standing = _tail(port, health, weight)
+            heads, tail = {}, number + standing
+        address = text.encode()
+        head = heads.get(len(address))
+        if head is None:
+            size = len(address) + len(number) + 2  # of SocketAddress, within Address, within Endpoint
+            head = heads[len(address)] = b"\x12%c\x0a%c\x0a%c\x0a%c\x12%c" % (
+                size + 6 + len(standing),
+                size + 4,
+                size + 2,
+                size,
+                len(address),
+            )
+        parts += (head, address, tail)
+    return b"".join(parts)
 
 
 @lru_cache(maxsize=4096)
@@ -247,7 +256,7 @@ def _locality(locality: Locality) -> bytes:
 def _place(place: Place) -> bytes:
     priority = b"\x28" + _varint(place.priority) if place.priority else b""
     weight = _field(3, b"\x08" + _varint(place.weight))
-    return b"".join([_locality(place.locality), *map(_host, place.hosts), weight, priority])
+    return b"".join([_locality(place.locality), _hosts(place.hosts), weight, priority])
 
 
 def _name(name: str) -> bytes:
@@ -272,7 +281,10 @@ def _check(told: Assignment) -> None:
                 raise WireError(f"{address}: port {port} is not between 1 and 65535")
             if weight < 1:
                 raise WireError(f"{address}:{port}: weight {weight} is less than 1")
-            _check_address(address)
+            try:
+                inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+            except (OSError, ValueError):
+                raise WireError(f"{address!r} is not an IP address") from None
             taken.add((address, port))
         if place.weight != sum([host.weight for host in place.hosts]):
             raise WireError(f"locality {'/'.join(place.locality)!r} does not weigh what its hosts weigh")
@@ -283,13 +295,6 @@ def _check(told: Assignment) -> None:
         raise WireError("a locality stands twice in a priority")
     if sums and (max(sums.values()) > WEIGHTS or sorted(sums) != list(range(len(sums))) or len(sums) > 128):
         raise WireError(f"priorities {sorted(sums)} have gaps, are more than 128, or weigh more than {WEIGHTS}")
-
-
-def _check_address(address: str) -> None:
-    try:
-        inet_pton(AF_INET6 if ":" in address else AF_INET, address)
-    except (OSError, ValueError):
-        raise WireError(f"{address!r} is not an IP address") from None
 
 
 def cluster(name: str, policy: ClusterPolicy) -> bytes:
