@@ -66,12 +66,13 @@ class Subject(asyncio.Protocol):
         name = name_of(int(service))
         old = kind.catalog.services[name]
         first, *others = old.groups[0].endpoints
-        changed = replace(first, ports=(Port("", int(value)),))
+        changed = Endpoint(first.address, (Port("", int(value)),))
         new = Merged(name, (Group(SOURCE, (changed, *others)),))
-        kind.catalog = replace(kind.catalog, services=kind.catalog.services.with_({name: new}))
+        kind.catalog = Catalog(kind.catalog.services.with_({name: new}), frozenset(), EMPTY.uses)
         kind.garbage.grew(1)
         kind.server.publish(kind.resources.publish(kind.catalog))
-        self._transport.write(b"ok %d\n" % at)
+        # The answer waits its turn behind the streams' writers, as the peers' goes beside theirs.
+        asyncio.get_running_loop().call_soon(self._transport.write, b"ok %d\n" % at)
 
 
 async def serve(flags: argparse.Namespace) -> None:
