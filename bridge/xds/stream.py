@@ -65,8 +65,25 @@ class Stream:
     nothing costs one response, and is told the newest when it reads again.
     """
 
-    __slots__ = ("_asked", "_context", "_host", "_task", "_wake", "_writer", "delta", "ended", "node", "peer",
-                 "responses", "sent", "service", "session", "since")  # fmt: skip
+    __slots__ = (
+        "_asked",
+        "_closing",
+        "_context",
+        "_host",
+        "_mute",
+        "_task",
+        "_wake",
+        "_writer",
+        "delta",
+        "ended",
+        "node",
+        "peer",
+        "responses",
+        "sent",
+        "service",
+        "session",
+        "since",
+    )
 
     def __init__(self, host: Host, context: Any, service: str, *, delta: bool, since: float) -> None:
         """`since` is in seconds, monotonic; `service` is ads, eds or cds."""
@@ -81,6 +98,7 @@ class Stream:
         self._asked: frozenset[str] = frozenset()
         self._task = asyncio.current_task()
         self._writer: asyncio.Task[None] | None = None
+        self._closing = self._mute = False
 
     def wake(self) -> None:
         """There may be something to tell."""
@@ -88,7 +106,7 @@ class Stream:
 
     def end(self, code: Any, why: str) -> None:
         """Have the stream end with that status, soon; the first word counts."""
-        if self.ended is None and self._task is not None:
+        if self.ended is None and self._task is not None and not self._closing:
             self.ended = Ended(code, why)
             self._task.cancel()
 
@@ -97,17 +115,31 @@ class Stream:
 
         Raises ProtocolError, and CancelledError when the client is gone.
         """
+        told = False
         try:
             while await self._read():
                 pass
+            told = True
         except asyncio.CancelledError:
             if self.ended is None or self._task is None:
                 raise
             self._task.uncancel()
         finally:
             if self._writer is not None:
-                self._writer.cancel()
-                await asyncio.wait([self._writer])
+                await self._finish(self._writer, mute=not told)
+
+    async def _finish(self, writer: asyncio.Task[None], *, mute: bool) -> None:
+        """Have the writer end: with all that is due, since who asks no more may still read; or with `mute` at once.
+
+        At once is after the write that it is in: when a first write is cancelled, gRPC sends its headers again with
+        the status, refuses itself that, and the client waits for ever.
+        """
+        self._closing, self._mute = True, mute
+        self._wake.set()
+        try:
+            await asyncio.wait([writer])
+        finally:
+            writer.cancel()
 
     async def _read(self) -> bool:
         """Take one request, and let go of it: the node in it may have 61 KB."""
@@ -134,7 +166,7 @@ class Stream:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while (response := session.take()) is not None:
+            while not self._mute and (response := session.take()) is not None:
                 frame = wire.frame(response, self.delta, self._host.identifier)
                 self.responses += 1
                 self.sent += len(frame)
@@ -144,6 +176,8 @@ class Stream:
                 sending = write(frame)
                 del frame
                 await sending
+            if self._closing:
+                return
 
     def _written(self, writer: asyncio.Task[None]) -> None:
         error = None if writer.cancelled() else writer.exception()

@@ -1,11 +1,14 @@
 """The xDS server at its socket: what it refuses, and what a crowd or a slow client does to the others."""
 
 import asyncio
+import contextlib
+import random
 import socket
 
 import grpc
 import grpc.aio
 import pytest
+from envoy.service.discovery.v3 import discovery_pb2
 
 from bridge.errors import ConfigError
 from bridge.runtime.clock import SystemClock
@@ -16,6 +19,17 @@ from tests.builders import endpoint, hosts, service
 from tests.envoy.harness import Bridge, until
 
 PAYMENTS = "shop/payments"
+
+
+def asking(delta: bool, type_url: str, *names: str) -> bytes:
+    """The first request of a client."""
+    if delta:
+        return discovery_pb2.DeltaDiscoveryRequest(
+            type_url=type_url, resource_names_subscribe=names
+        ).SerializeToString()
+    return discovery_pb2.DiscoveryRequest(type_url=type_url, resource_names=names).SerializeToString()
+
+
 BOTH = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 
 
@@ -53,6 +67,15 @@ async def test_a_port_of_any_other_program_is_refused_even_when_it_would_share_i
         other.listen(1)
         with pytest.raises(ConfigError, match="is in use"):
             await Bridge(port=other.getsockname()[1]).server.start()
+
+
+@pytest.mark.promise("xDS-15")
+async def test_no_other_program_can_share_the_port_in_silence():
+    async with Bridge() as bridge:
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            with pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", bridge.port))
 
 
 async def test_an_address_of_another_machine_is_refused():
@@ -104,14 +127,13 @@ async def test_each_service_serves_its_types(service_, delta):
     [
         ("ads", b"\xff\xff\xff\xff", "request"),
         ("ads", b"", "type_url"),
-        ("eds", b"\x22" + bytes([len(CDS)]) + CDS.encode(), "type"),
+        ("eds", None, "another type"),
     ],
     ids=["garbage", "no type", "another stream's type"],
 )
 async def test_a_request_that_will_not_do_ends_its_stream_with_a_sentence(service_, raw, why, delta):
     async with Bridge(service(PAYMENTS, "10.0.0.1:80")) as bridge:
-        if service_ == "eds" and delta:
-            raw = b"\x12" + raw[1:]
+        raw = asking(delta, CDS) if raw is None else raw
         async with (
             XdsClient(bridge.address, delta=delta, service=service_) as bad,
             XdsClient(bridge.address, delta=delta) as good,
@@ -123,6 +145,48 @@ async def test_a_request_that_will_not_do_ends_its_stream_with_a_sentence(servic
             await good.ask(EDS, PAYMENTS)
             await good.until(lambda: PAYMENTS in good.have())
         assert bridge.server.totals.failures == 0
+
+
+@pytest.mark.promise("S-17")
+@BOTH
+async def test_random_bytes_end_a_stream_in_a_sentence_or_are_a_request(delta):
+    choose = random.Random(17)
+    good = asking(delta, EDS, PAYMENTS)
+    async with Bridge(service(PAYMENTS, "10.0.0.1:80")) as bridge:
+        async with grpc.aio.insecure_channel(bridge.address) as channel:
+            for number in range(300):
+                raw = bytearray(good)
+                for _ in range(number % 7):
+                    raw[choose.randrange(len(raw))] = choose.randrange(256)
+                if number % 3 == 0:
+                    raw = bytearray(choose.randbytes(choose.randrange(1, 60)))
+                call = channel.stream_stream(METHODS["ads", delta])()
+                await call.write(bytes(raw))
+                await call.done_writing()
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    async for _ in call:
+                        pass
+                if await call.code() != grpc.StatusCode.OK:
+                    assert await call.code() == grpc.StatusCode.INVALID_ARGUMENT
+                    assert len(await call.details()) > 10
+        assert bridge.server.totals.streams == 300
+        assert bridge.server.totals.refused > 50
+        assert bridge.server.totals.failures == 0
+
+
+@BOTH
+async def test_a_client_that_asks_once_and_closes_its_side_is_answered(delta):
+    async with (
+        Bridge(service(PAYMENTS, "10.0.0.1:80")) as bridge,
+        grpc.aio.insecure_channel(bridge.address) as channel,
+    ):
+        call = channel.stream_stream(METHODS["ads", delta])()
+        await call.write(asking(delta, EDS, PAYMENTS))
+        await call.done_writing()
+        answers = [raw async for raw in call]
+        assert len(answers) == 1
+        assert b"10.0.0.1" in answers[0]
+        assert await call.code() == grpc.StatusCode.OK
 
 
 @BOTH
@@ -191,23 +255,43 @@ async def test_stopping_tells_every_client_to_connect_again(delta):
         assert "connect again" in client.ended.details()
 
 
+async def test_stopping_waits_for_no_client_that_reads_nothing():
+    bridge = Bridge(service("shop/large", *hosts(20_000)))
+    await bridge.server.start()
+    narrow = [("grpc.http2.lookahead_bytes", 1_000), ("grpc.http2.bdp_probe", 0)]
+    async with grpc.aio.insecure_channel(bridge.address, options=narrow) as channel:
+        deaf = channel.stream_stream(METHODS["eds", False])()
+        await deaf.write(asking(False, EDS, "shop/large"))
+
+        async def told() -> bool:
+            return any(status.responses for status in bridge.streams())
+
+        await until(told, "the deaf client is told")
+        async with asyncio.timeout(60):
+            await bridge.server.stop(grace=0.5)
+        assert bridge.streams() == []
+        deaf.cancel()
+
+
 @pytest.mark.promise("xDS-15")
 async def test_a_client_may_ping_as_often_as_it_likes():
-    options = [
-        ("grpc.keepalive_time_ms", 200),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.max_pings_without_data", 0),
-    ]
-    async with (
-        Bridge(service(PAYMENTS, "10.0.0.1:80")) as bridge,
-        XdsClient(bridge.address, options=options) as client,
-    ):
-        await client.ask(EDS, PAYMENTS)
-        await client.until(lambda: PAYMENTS in client.have())
-        await asyncio.sleep(2)
-        assert client.ended is None
-        bridge.show(service(PAYMENTS, "10.0.0.2:80"))
-        await client.until(lambda: client.hosts(PAYMENTS) == ["10.0.0.2:80"])
+    ping, settings, goaway = 6, 4, 7
+
+    def frame(kind: int, content: bytes = b"") -> bytes:
+        return len(content).to_bytes(3, "big") + bytes([kind, 0]) + bytes(4) + content
+
+    async with Bridge() as bridge:
+        reader, writer = await asyncio.open_connection("127.0.0.1", bridge.port)
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(settings))
+        answered = 0
+        for number in range(50):
+            writer.write(frame(ping, number.to_bytes(8, "big")))
+            while answered == number:
+                head = await reader.readexactly(9)
+                content = await reader.readexactly(int.from_bytes(head[:3], "big"))
+                assert head[3] != goaway, content
+                answered += head[3] == ping and head[4] == 1
+        writer.close()
 
 
 @pytest.mark.promise("xDS-15", "xDS-14")

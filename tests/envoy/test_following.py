@@ -1,7 +1,9 @@
 """A real Envoy follows the catalog, in every way in which it can ask."""
 
 import asyncio
+import os
 import random
+import signal
 
 import pytest
 
@@ -135,6 +137,32 @@ async def test_after_500_random_edits_envoy_has_exactly_the_catalog(envoys: Envo
             weights = {f"{e.address}:80": e.weight for e in one.endpoints}
             assert {host: told.weight for host, told in (await envoy.hosts(str(name))).items()} == weights
         assert await envoy.rejected() == 0
+
+
+@pytest.mark.promise("R-26", "law-7")
+async def test_an_envoy_that_stands_still_costs_one_response_and_is_told_the_newest(envoys: Envoys, way: Way):
+    async with (
+        Bridge(service(PAYMENTS, "10.0.0.1:80"), service(LEDGER, "10.0.9.1:80")) as bridge,
+        envoys.one(bridge, way) as envoy,
+    ):
+        await envoy.becomes(bridge.expected())
+        await until(lambda: _acknowledged(bridge), "Envoy has answered")
+        before = bridge.server.totals.responses
+        os.kill(envoy.pid, signal.SIGSTOP)
+        try:
+            for number in range(300):
+                bridge.show(service(PAYMENTS, f"10.1.{number // 200}.{number % 200 + 1}:80"))
+                await asyncio.sleep(0.001)
+            assert bridge.server.totals.responses == before + 1
+        finally:
+            os.kill(envoy.pid, signal.SIGCONT)
+        await envoy.becomes(bridge.expected())
+        assert bridge.server.totals.responses == before + 2
+
+
+async def _acknowledged(bridge: Bridge) -> bool:
+    types = [one for status in bridge.streams() for one in status.types]
+    return bool(types) and not any(one.unacknowledged or one.pending for one in types)
 
 
 async def test_requests_reach_the_instances_that_the_catalog_names(envoys: Envoys, way: Way):
