@@ -40,7 +40,7 @@ class Alarm:
             self._moved.set()
 
     async def ring(self) -> None:
-        """Return when the moment has come; it is then forgotten."""
+        """Return when the moment has come; it is then forgotten. The loop has at least one turn meanwhile."""
         while True:
             self._moved.clear()
             when = self._armed = self._when
@@ -49,8 +49,9 @@ class Alarm:
             elif (rest := when - self._clock.now()) > 0:
                 await self._sleep(rest)
             else:
-                break
-        self._when = self._armed = None
+                self._when = self._armed = None
+                await self._clock.sleep(0)
+                return
 
     async def _sleep(self, seconds: float) -> None:
         sleeper = asyncio.ensure_future(self._clock.sleep(seconds))

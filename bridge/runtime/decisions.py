@@ -17,9 +17,9 @@ import structlog
 from bridge.adapter import Problem
 from bridge.errors import ConfigError, Conflict, Unavailable
 from bridge.kit import Clock
+from bridge.kit.files import replace
 from bridge.model import EndpointId, ServiceName, SourceName
 from bridge.runtime.latest import Latest
-from bridge.runtime.snapshot import replace
 
 FILE = "decisions.json"
 FORMAT = 1

@@ -192,7 +192,7 @@ class Engine:
 
     def _input(self, reading: Reading) -> Input:
         services = reading.services
-        stale = reading.lost is not None and self._clock.now() - reading.lost >= STALE
+        stale = reading.lost is not None and self._clock.now() >= reading.lost + STALE
         return Input(reading.source, _NONE if services is None else services, services is not None, stale)
 
     def _inputs(self) -> Inputs:

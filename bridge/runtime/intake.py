@@ -198,8 +198,14 @@ class Intake:
         if verdict.probe:
             self._probing.set()
         if verdict.refresh:
-            self._source.refresh()
+            self._refresh()
         tell(self._name, before, verdict)
+
+    def _refresh(self) -> None:
+        try:
+            self._source.refresh()
+        except Exception:
+            _log.exception("refresh failed", source=self._name)  # the guard asks again
 
     def _publish(self) -> None:
         synced = self._observation is not None

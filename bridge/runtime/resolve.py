@@ -27,6 +27,9 @@ NAMES = 10_000
 ADDRESSES = 64
 """Addresses of one name that are taken."""
 
+SHOWN = 500
+"""Names that do not resolve which are told one by one."""
+
 _PATIENCE = 5.0
 _NONE: frozenset[str] = frozenset()
 _TOO_MANY = f"more than {NAMES} names to follow; its endpoints are left out"
@@ -66,6 +69,7 @@ class Resolver:
         self._resolved: Services = Table()
         self._stale: set[ServiceName] = set()
         self._problems: tuple[Problem, ...] = ()
+        self._news = False  # that the problems may be others
         self._group: asyncio.TaskGroup | None = None
         self._asked = asyncio.Event()
 
@@ -81,7 +85,6 @@ class Resolver:
         if not names:
             return self._resolved
         changes: dict[ServiceName, Service | None] = {}
-        followed = bool(self._used)
         for name in names:
             service = said.get(name)
             hosts = _hosts(service) if service else _NONE
@@ -90,8 +93,9 @@ class Resolver:
             changes[name] = self._put(service) if hosts and service else service
         self._stale.clear()
         self._resolved = self._resolved.with_(changes) if self._used else said
-        if followed or self._used:
-            self._tell()
+        if self._news:
+            self._news = False
+            self._problems = self._told()
         return self._resolved
 
     async def answered(self) -> None:
@@ -122,6 +126,7 @@ class Resolver:
 
     def _use(self, service: ServiceName, hosts: frozenset[str]) -> None:
         before = self._used.get(service, _NONE)
+        self._news = self._news or hosts != before
         for host in sorted(hosts - before):
             self._users.setdefault(host, set()).add(service)
             if host not in self._names and len(self._names) < NAMES:
@@ -150,13 +155,16 @@ class Resolver:
                     literal.setdefault(endpoint.id, endpoint)
         return Service.of(service.name, literal.values(), service.metadata)
 
-    def _tell(self) -> None:
+    def _told(self) -> tuple[Problem, ...]:
         problems = [
             Problem("name", host, self._names[host].why if host in self._names else _TOO_MANY, min(users), len(users))
             for host, users in sorted(self._users.items())
             if host not in self._names or self._names[host].why
         ]
-        self._problems = tuple(problems)
+        if len(problems) <= SHOWN:
+            return tuple(problems)
+        more = Problem("more", "names", "further ones that do not resolve", count=len(problems) - SHOWN)
+        return (*problems[:SHOWN], more)
 
     async def _follow(self, host: str) -> None:
         failures = 0
@@ -189,6 +197,7 @@ class Resolver:
             name.asked = True
             self._asked.set()
         if (name.addresses, name.why) != before:
+            self._news = True
             self._stale |= self._users.get(host, set())
             self._moved()
         return min(max(answer.ttl, SHORTEST), LONGEST)

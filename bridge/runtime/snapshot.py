@@ -17,6 +17,7 @@ import structlog
 from bridge.adapter import Problem
 from bridge.errors import ConfigError
 from bridge.kit import Clock
+from bridge.kit.files import replace
 from bridge.model import Services, SourceName
 from bridge.runtime import snapshot_format as form
 from bridge.screen import ScreenPolicy, screen
@@ -189,21 +190,6 @@ def file_safe(name: str) -> str:
     safe = quote(name, safe="").replace("~", "%7E")
     safe = safe.replace(".", "%2E") if safe.startswith(".") else safe
     return safe if len(safe) <= 200 else f"{safe[:150]}-{hashlib.blake2b(name.encode(), digest_size=16).hexdigest()}"
-
-
-def replace(path: Path, pieces: Iterable[bytes]) -> None:
-    """Put `pieces` in the place of the file at `path`, whole or not at all, whenever the machine stops."""
-    new = path.with_name(f"{path.name}.new")
-    with new.open("wb") as file:
-        file.writelines(pieces)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _slowly(pieces: Iterable[bytes], breathe: bool) -> Iterator[bytes]:

@@ -114,6 +114,7 @@ async def test_the_snapshot_is_written_while_running_and_says_when_it_was_last_t
     async with running(clock, tmp_path, vms=vms):
         await clock.advance(5)
         await until(file.exists)
+        await clock.advance(3)
         vms.fail(Unavailable("vms: gone"))
         await clock.idle()
         lost = clock.wall()

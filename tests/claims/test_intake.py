@@ -233,6 +233,24 @@ async def test_a_large_removal_needs_a_reading_made_anew_and_the_source_is_asked
         assert run.endpoints("shop/web") == first(5)
 
 
+@pytest.mark.promise("R-32")
+async def test_a_refresh_that_fails_by_a_bug_of_the_adapter_is_no_death_of_a_task() -> None:
+    class Broken(MemoryRegistry):
+        def refresh(self) -> None:
+            super().refresh()
+            raise RuntimeError("planted")
+
+    clock, vms = FakeClock(), Broken(service("shop/web", *hosts(10)))
+    vms.answers = False
+    async with running(clock, vms=vms) as run:
+        await clock.advance(10)
+        vms.set(service("shop/web", *hosts(5)))
+        await clock.advance(600)
+        assert vms.refreshes > 10
+        assert run.engine.alive()
+        assert run.engine.restarts() == 0
+
+
 async def test_probes_go_to_what_is_held_and_its_controls_a_second_apart_until_it_is_proven_closed() -> None:
     clock, vms = FakeClock(), MemoryRegistry(service("shop/web", *hosts(10)))
     rounds: list[tuple[float, list[EndpointId]]] = []
