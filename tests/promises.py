@@ -1,5 +1,7 @@
 """`python -m tests.promises`: every rule that is due, and the tests that show it; exit 1 when one has none."""
 
+import contextlib
+import io
 import sys
 from collections import defaultdict
 
@@ -23,9 +25,11 @@ class _Gather:
 
 def main() -> int:
     gather = _Gather()
-    code = pytest.main(["--collect-only", "-qq", "--no-header", "-p", "no:terminal", "tests"], plugins=[gather])
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        code = pytest.main(["--collect-only", "-qq", "--no-header", "tests"], plugins=[gather])
     if code != pytest.ExitCode.OK:
-        print(f"the tests could not be collected (pytest says {code})", file=sys.stderr)
+        print(f"{said.getvalue()}\nthe tests could not be collected (pytest says {code})", file=sys.stderr)
         return 1
     for promise, sentence in PROMISES.items():
         print(f"{promise}: {sentence}")
