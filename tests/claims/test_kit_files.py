@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -49,6 +50,24 @@ def test_what_cannot_be_read_says_why_and_what_to_do(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="where: ") as caught:
             files.read(Path(f"{tmp_path}/{name}"), "where", limit=1000)
         assert what in str(caught.value) or name == "a\0b"
+
+
+@pytest.mark.promise("R-22")
+def test_a_file_that_may_not_be_read_says_for_whom() -> None:
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "a"
+        path.write_bytes(b"x")
+        path.chmod(0)
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65534)  # root may read everything
+        try:
+            with pytest.raises(ConfigError, match=f"a: may not be read by user {os.geteuid()}; change its owner"):
+                files.read(path, "a")
+        finally:
+            if root:
+                os.seteuid(0)
 
 
 def test_a_state_of_nothing_is_none(tmp_path: Path) -> None:
