@@ -274,6 +274,18 @@ class Server:
         self.totals.failures += 1
         self._log.error("xds stream failed", peer=stream.peer, node=_node(stream), exc_info=error)
 
+    def oversized(self, stream: Stream, type_url: str, size: int) -> None:
+        """Clusters in the state of the world cannot be split, nor can one assignment."""
+        if self._due(f"oversized {type_url}"):
+            self._log.warning(
+                "xds response over 4 MiB",
+                peer=stream.peer,
+                node=_node(stream),
+                type=type_url.rpartition(".")[2],
+                size=size,
+                why="clients with gRPC's usual limit refuse it (Envoy takes it); have them ask by delta",
+            )
+
     def _refuse(self, stream: Stream, why: str) -> None:
         self.totals.refused += 1
         if self._due(f"refused {stream.peer.rpartition(':')[0]}"):

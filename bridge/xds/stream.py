@@ -15,6 +15,10 @@ from bridge.xds.session import Session
 _TYPES = frozenset({CDS, EDS})
 
 
+USUAL_LIMIT = 4 * 1024 * 1024
+"""Bytes of a message that gRPC clients take by default."""
+
+
 class Ended(NamedTuple):
     """Why the bridge ends a stream; `code` is a grpc.StatusCode, `why` a sentence for the client and the log."""
 
@@ -51,6 +55,10 @@ class Host(Protocol):
 
     def hear(self, stream: "Stream", request: Request) -> None:
         """Take a request; raises ProtocolError for what ends the stream."""
+        ...
+
+    def oversized(self, stream: "Stream", type_url: str, size: int) -> None:
+        """A response of `size` bytes is more than clients take by default."""
         ...
 
     def failed(self, stream: "Stream", error: BaseException) -> None:
@@ -172,6 +180,8 @@ class Stream:
                 self.sent += len(frame)
                 totals.responses += 1
                 totals.sent += len(frame)
+                if len(frame) > USUAL_LIMIT:
+                    self._host.oversized(self, response.type_url, len(frame))
                 # The bytes belong to gRPC from here on: kept here, a sleeping stream would hold its last response.
                 sending = write(frame)
                 del frame

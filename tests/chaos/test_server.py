@@ -8,6 +8,7 @@ import socket
 import grpc
 import grpc.aio
 import pytest
+import structlog
 from envoy.service.discovery.v3 import discovery_pb2
 
 from bridge.errors import ConfigError
@@ -349,6 +350,20 @@ async def test_a_client_with_the_usual_limit_gets_everything_in_responses_under_
         await client.until(lambda: len(client.have()) == len(crowd))
         assert sum(seen.size for seen in client.seen) > 4 * 1024 * 1024
         assert max(seen.size for seen in client.seen) < 4 * 1024 * 1024
+
+
+@pytest.mark.promise("xDS-15")
+async def test_clusters_that_cannot_be_split_and_grow_over_4_mib_are_told_of():
+    crowd = [service(f"shop/{number}{'x' * 400}", "10.0.0.1:80") for number in range(12_000)]
+    large = [("grpc.max_receive_message_length", -1)]
+    with structlog.testing.capture_logs() as lines:
+        async with Bridge(*crowd) as bridge, XdsClient(bridge.address, options=large) as client:
+            await client.ask(CDS)
+            await client.until(lambda: len(client.have(CDS)) == len(crowd))
+    (line,) = lines
+    assert line["event"] == "xds response over 4 MiB"
+    assert line["size"] == client.seen[0].size > 4 * 1024 * 1024
+    assert line["type"] == "Cluster"
 
 
 @pytest.mark.promise("R-26", "law-7", "xDS-1")

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bridge.xds.server import OPTIONS
 from tests.builders import service
 from tests.envoy.harness import Bridge, Envoys, Routing, Way, until
 
@@ -95,6 +96,26 @@ async def test_changes_go_on_after_a_restart(envoys: Envoys, way: Way):
             for last in range(3, 8):
                 second.show(service(PAYMENTS, f"10.0.0.{last}:80"))
                 await envoy.becomes(second.expected())
+
+
+@pytest.mark.promise("xDS-15")
+@pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
+async def test_a_connection_that_grows_too_old_is_made_anew_and_nothing_lost(envoys: Envoys, delta: bool, monkeypatch):
+    young = {"grpc.max_connection_age_ms": 300, "grpc.max_connection_age_grace_ms": 100}
+    monkeypatch.setattr("bridge.xds.server.OPTIONS", tuple((dict(OPTIONS) | young).items()))
+    assert dict(OPTIONS)["grpc.max_connection_age_ms"] == 30 * 60 * 1000
+    async with Bridge(*SERVICES) as bridge, envoys.one(bridge, Way("ads", delta)) as envoy:
+        await envoy.becomes(bridge.expected())
+        async with Watch(envoy, PAYMENTS, bridge.expected()[PAYMENTS]) as watch:
+
+            async def renewed() -> bool:
+                return bridge.server.totals.streams >= 3
+
+            await until(renewed, "Envoy has connected again twice")
+        bridge.show(service(PAYMENTS, "10.0.0.7:80"))
+        await envoy.becomes(bridge.expected())
+        assert watch.lost == set()
+        assert await envoy.rejected() == 0
 
 
 @pytest.mark.promise("xDS-14")
