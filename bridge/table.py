@@ -128,6 +128,11 @@ def changed(old: Table[K, V], new: Table[K, V]) -> list[K]:
         for before, after in zip(standing, group, strict=True):
             if before is after:
                 continue
+            if [*before] == [*after]:  # as where values were replaced: no key needs to be looked up
+                keys += [
+                    key for key, was, now in zip(after, before.values(), after.values(), strict=True) if was is not now
+                ]
+                continue
             keys += [key for key, value in after.items() if before.get(key, _ABSENT) is not value]
             keys += [key for key in before if key not in after]
     return keys

@@ -98,11 +98,17 @@ def default_port(service: Merged, policy: Policy, served: Label | None) -> Label
     if policy.port is not None:
         return policy.port
     lowest: dict[Label, int] = {}
-    for ports in _distinct(service.endpoints()):
-        for port in ports:
-            label = port.name or ("" if port is ports[0] else port.number)
+    some: tuple[Port, ...] = ()
+    for endpoint in service.endpoints():
+        if endpoint.ports is some:
+            continue
+        some = endpoint.ports
+        for port in some:
+            label = port.name or ("" if port is some[0] else port.number)
+            if label == served:
+                return label
             lowest[label] = min(port.number, lowest.get(label, port.number))
-    if served is not None and (served in lowest or not lowest):
+    if served is not None and not lowest:
         return served
     if "http" in lowest:
         return "http"

@@ -212,8 +212,15 @@ def assignment(name: str, told: Assignment) -> bytes:
 _HEALTH = {Health.HEALTHY: 1, Health.UNHEALTHY: 2, Health.DRAINING: 3, Health.DEGRADED: 5}  # core.v3.HealthStatus
 
 
+_INET, _INET6 = int(AF_INET), int(AF_INET6)
+
+
 def _tail(port: int, health: Health, weight: int) -> tuple[bytes, bytes]:
     """What follows an address: the rest of SocketAddress, and the fields of LbEndpoint behind its endpoint."""
+    if not 1 <= port <= 65535:
+        raise WireError(f"port {port} is not between 1 and 65535")
+    if weight < 1:
+        raise WireError(f"weight {weight} is less than 1")
     counted = _varint(weight)
     return b"\x18" + _varint(port), b"\x10%c\x22%c\x08%b" % (_HEALTH[health], 1 + len(counted), counted)
 
@@ -229,8 +236,15 @@ def _hosts(hosts: Sequence[Host]) -> bytes:
     for text, its_port, its_health, its_weight in hosts:
         if its_port != port or its_health is not health or its_weight != weight:
             port, health, weight = its_port, its_health, its_weight
-            number, standing = _tail(port, health, weight)
+            try:
+                number, standing = _tail(port, health, weight)
+            except WireError as error:
+                raise WireError(f"{text}:{port}: {error}") from None
             heads, tail = {}, number + standing
+        try:
+            inet_pton(_INET6 if ":" in text else _INET, text)
+        except (OSError, ValueError):
+            raise WireError(f"{text!r} is not an IP address") from None
         address = text.encode()
         head = heads.get(len(address))
         if head is None:
@@ -270,26 +284,17 @@ def _name(name: str) -> bytes:
 
 
 def _check(told: Assignment) -> None:
-    """Refuse what Envoy refuses, so that it never comes to that (rules 10 and 12)."""
-    taken: set[tuple[str, int]] = set()
+    """Refuse what Envoy refuses of a whole, so that it never comes to that (rules 10 and 12)."""
     sums: dict[int, int] = {}
+    count = 0
     for place in told.places:
         if not place.hosts:
             raise WireError(f"locality {'/'.join(place.locality)!r} has no hosts")
-        for address, port, _, weight in place.hosts:
-            if not 1 <= port <= 65535:
-                raise WireError(f"{address}: port {port} is not between 1 and 65535")
-            if weight < 1:
-                raise WireError(f"{address}:{port}: weight {weight} is less than 1")
-            try:
-                inet_pton(AF_INET6 if ":" in address else AF_INET, address)
-            except (OSError, ValueError):
-                raise WireError(f"{address!r} is not an IP address") from None
-            taken.add((address, port))
-        if place.weight != sum([host.weight for host in place.hosts]):
+        if place.weight != sum([weight for _, _, _, weight in place.hosts]):
             raise WireError(f"locality {'/'.join(place.locality)!r} does not weigh what its hosts weigh")
         sums[place.priority] = sums.get(place.priority, 0) + place.weight
-    if len(taken) != sum([len(place.hosts) for place in told.places]):
+        count += len(place.hosts)
+    if len({host[:2] for place in told.places for host in place.hosts}) != count:
         raise WireError("an address and port stands twice")
     if len({(place.priority, place.locality) for place in told.places}) != len(told.places):
         raise WireError("a locality stands twice in a priority")
