@@ -4,8 +4,10 @@ Identity is the address and a port number within a service: endpoints that share
 ports are united. For its fields a native record beats another bridge's, and then the source listed first; its health
 is the worst that anybody with an opinion reports.
 
-A merge costs what changed since the one before. `merge(new, (old, merge(old, None))) == merge(new, None)`, and
-services that nothing touched are the same objects.
+A merge costs what changed since the one before, and services that nothing touched are the same objects. It equals a
+merge from nothing but in one point that no single moment can tell: a held endpoint is left out when another service
+*comes* to use its address and port, not when the two have always shared them, for then the hold is an alias that is
+missing, and leaving it out would delete it without evidence. A merge from nothing believes in aliases.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -72,11 +74,13 @@ class Uses(NamedTuple):
     """Who is at which address and port, over all sources: what tells a reused address from a held one.
 
     `observed` counts the services that are seen there, once for each source; `held` names those whose held endpoint
-    has its primary port there, likewise.
+    has its primary port there, likewise; `shared` names those of `held` beside which another service was seen there
+    when the hold began, and ever since.
     """
 
     observed: Table[EndpointId, int]
     held: Table[EndpointId, tuple[ServiceName, ...]]
+    shared: Table[EndpointId, tuple[ServiceName, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +92,14 @@ class Catalog:
     uses: Uses = field(repr=False)
 
 
-EMPTY = Catalog(Table(), frozenset(), Uses(Table(), Table()))
+EMPTY = Catalog(Table(), frozenset(), Uses(Table(), Table(), Table()))
 
 
 def merge(inputs: Inputs, previous: tuple[Inputs, Catalog] | None) -> Catalog:
     """The catalog of `inputs`; `previous` saves the work for what is as it was."""
     before, catalog = previous if previous and _order(previous[0]) == _order(inputs) else (_NOTHING, EMPTY)
     touched: set[ServiceName] = set(changed(before.opinions, inputs.opinions))
-    users = _Users(catalog.uses)
+    users = _Users(catalog.uses, from_nothing=catalog is EMPTY)
     for number, new in enumerate(inputs.sources):
         old = before.sources[number] if before.sources else Input(new.source, _NONE, stale=new.stale)
         for name in changed(old.services, new.services):
@@ -106,7 +110,7 @@ def merge(inputs: Inputs, previous: tuple[Inputs, Catalog] | None) -> Catalog:
     uses, reopened = users.settle()
     changes: dict[ServiceName, Merged | None] = {}
     for name in touched | reopened:
-        merged = _service(name, inputs, uses.observed)
+        merged = _service(name, inputs, uses)
         if merged != catalog.services.get(name):
             changes[name] = merged
     services = catalog.services.with_(changes)
@@ -127,10 +131,12 @@ def _order(inputs: Inputs) -> list[SourceName]:
 class _Users:
     """Gathers how a merge changes `Uses`."""
 
-    def __init__(self, uses: Uses) -> None:
+    def __init__(self, uses: Uses, *, from_nothing: bool) -> None:
         self._uses = uses
+        self._from_nothing = from_nothing
         self._observed: dict[EndpointId, int] = {}  # change of the count
         self._held: dict[EndpointId, list[ServiceName]] = {}  # the new list
+        self._own: dict[tuple[EndpointId, ServiceName], int] = {}  # what a new hold's service was seen there itself
 
     def move(self, name: ServiceName, old: Service | None, new: Service | None) -> None:
         """One source says `new` of the service where it said `old`."""
@@ -146,6 +152,8 @@ class _Users:
         for endpoint in come:
             if endpoint.held:
                 self._holders(endpoint.id).append(name)
+                own = sum(key == endpoint.id for key in _seen_at(gone))
+                self._own[endpoint.id, name] = self._own.get((endpoint.id, name), 0) + own
 
     def _holders(self, key: EndpointId) -> list[ServiceName]:
         if key not in self._held:
@@ -163,7 +171,28 @@ class _Users:
                 counts[key] = (was + difference) or None
                 if not was or not counts[key]:
                     reopened.update(held.get(key, ()))
-        return Uses(self._uses.observed.with_(counts), held), reopened
+        observed = self._uses.observed.with_(counts)
+        return Uses(observed, held, self._shared(observed, held)), reopened
+
+    def _shared(
+        self, observed: Table[EndpointId, int], held: Table[EndpointId, tuple[ServiceName, ...]]
+    ) -> Table[EndpointId, tuple[ServiceName, ...]]:
+        """The holds beside which others were seen from the first, brought up to date."""
+        shared: dict[EndpointId, tuple[ServiceName, ...] | None] = {}
+        for key in {*self._held, *self._observed}:
+            names: set[ServiceName] = set()
+            if key in observed:
+                names.update(self._uses.shared.get(key, ()))
+                before = self._uses.observed.get(key, 0)
+                names.update(
+                    name
+                    for name in self._held.get(key, ())
+                    if name not in self._uses.held.get(key, ())
+                    and (self._from_nothing or before > self._own.get((key, name), 0))
+                )
+                names.intersection_update(held.get(key, ()))
+            shared[key] = tuple(sorted(names)) or None
+        return self._uses.shared.with_(shared)
 
 
 def _difference(
@@ -186,7 +215,7 @@ def _seen_at(endpoints: Iterable[Endpoint]) -> Iterator[EndpointId]:
                 yield EndpointId(endpoint.address, number)
 
 
-def _service(name: ServiceName, inputs: Inputs, observed: Table[EndpointId, int]) -> Merged | None:
+def _service(name: ServiceName, inputs: Inputs, uses: Uses) -> Merged | None:
     """What all sources together say of one service; None when none knows it."""
     told = [(one, one.services[name]) for one in inputs.sources if name in one.services]
     if not told:
@@ -202,7 +231,10 @@ def _service(name: ServiceName, inputs: Inputs, observed: Table[EndpointId, int]
     for members in _instances(told):
         winner = min(members, key=lambda member: member.endpoint.via != "")  # the first of equals
         endpoint = _united(winner.endpoint, members, opinions)
-        if endpoint.held and any(member.endpoint.id in observed for member in members):
+        if endpoint.held and any(
+            member.endpoint.id in uses.observed and name not in uses.shared.get(member.endpoint.id, ())
+            for member in members
+        ):
             reused.append(endpoint.id)
             continue
         grouped.setdefault(winner.source.source, []).append(endpoint)

@@ -164,33 +164,85 @@ def test_what_every_source_holds_is_held() -> None:
     assert only(merged).health is D
 
 
+def follow(*steps: tuple[Input, ...]) -> list[Catalog]:
+    """The catalogs of views that follow each other."""
+    results: list[Catalog] = []
+    previous: tuple[Inputs, Catalog] | None = None
+    for sources in steps:
+        inputs = Inputs(sources)
+        results.append(merge(inputs, previous))
+        previous = inputs, results[-1]
+    return results
+
+
+def ids(result: Catalog, called: ServiceName = PAY) -> list[str]:
+    return [str(e.id) for e in result.services[called].endpoints()]
+
+
 @pytest.mark.promise("R-38")
-def test_a_held_endpoint_whose_address_and_port_another_service_uses_is_left_out() -> None:
-    sources = (
-        source("a", pay(endpoint("10.0.0.1:80", held=True), "10.0.0.2:80")),
-        source("b", service("shop/cart", "10.0.0.1:80")),
+def test_a_held_endpoint_whose_address_and_port_another_service_comes_to_use_is_left_out() -> None:
+    held = source("a", pay(endpoint("10.0.0.1:80", held=True), "10.0.0.2:80"))
+    cart = source("b", service("shop/cart", "10.0.0.1:80"))
+    before, after = follow((held, source("b")), (held, cart))
+    assert ids(before) == ["10.0.0.1:80", "10.0.0.2:80"]
+    assert ids(after) == ["10.0.0.2:80"]
+    assert after.services[PAY].reused == (eid("10.0.0.1:80"),)
+    assert ids(after, CART) == ["10.0.0.1:80"]
+
+
+@pytest.mark.promise("R-38")
+def test_a_service_that_is_renamed_in_one_step_leaves_nothing_behind() -> None:
+    first, renamed = follow(
+        (source("a", pay("10.0.0.1:80"), service("shop/cart")),),
+        (source("a", pay(endpoint("10.0.0.1:80", held=True)), service("shop/cart", "10.0.0.1:80")),),
     )
-    merged = payments(*sources)
-    assert [str(e.id) for e in merged.endpoints()] == ["10.0.0.2:80"]
-    assert merged.reused == (eid("10.0.0.1:80"),)
-    assert len(list(catalog(*sources).services[CART].endpoints())) == 1
+    assert ids(first) == ["10.0.0.1:80"]
+    assert ids(renamed) == []
+
+
+@pytest.mark.promise("law-1")
+def test_an_alias_that_vanishes_while_the_other_name_stays_is_held_as_any_service() -> None:
+    cart = service("shop/cart", "10.0.0.1:80")
+    both, one, still = follow(
+        (source("a", pay("10.0.0.1:80"), cart),),
+        (source("a", pay(endpoint("10.0.0.1:80", held=True)), cart),),
+        (source("a", pay(endpoint("10.0.0.1:80", held=True)), cart, service("shop/else", "10.0.0.9:80")),),
+    )
+    assert ids(both) == ids(one) == ids(still) == ["10.0.0.1:80"]
+    assert one.services[PAY].reused == ()
+
+
+def test_an_alias_whose_other_name_went_away_is_reused_by_who_comes_then() -> None:
+    held = pay(endpoint("10.0.0.1:80", held=True))
+    cart, orders = service("shop/cart", "10.0.0.1:80"), service("shop/orders", "10.0.0.1:80")
+    *_, alone, used = follow(
+        (source("a", pay("10.0.0.1:80"), cart),),
+        (source("a", held, cart),),
+        (source("a", held),),
+        (source("a", held, orders),),
+    )
+    assert ids(alone) == ["10.0.0.1:80"]
+    assert ids(used) == []
+
+
+def test_a_merge_from_nothing_takes_a_shared_address_for_an_alias() -> None:
+    sources = (source("a", pay(endpoint("10.0.0.1:80", held=True))), source("b", service("shop/cart", "10.0.0.1:80")))
+    assert ids(catalog(*sources)) == ["10.0.0.1:80"]
 
 
 @pytest.mark.promise("R-38")
 def test_a_held_endpoint_stays_while_the_other_service_holds_it_too_or_uses_another_port() -> None:
     other = service("shop/cart", endpoint("10.0.0.1:80", held=True), "10.0.0.1:81")
-    assert only(payments(source("a", pay(endpoint("10.0.0.1:80", held=True)), other))).held
+    *_, result = follow((source("a"),), (source("a", pay(endpoint("10.0.0.1:80", held=True)), other),))
+    assert only(result.services[PAY]).held
 
 
 @pytest.mark.promise("R-38")
 def test_a_held_endpoint_is_left_out_and_comes_back_as_its_address_is_used_and_freed() -> None:
-    held = pay(endpoint("10.0.0.1:80", held=True))
-    free = Inputs((source("a", held), source("b")))
-    used = Inputs((free.sources[0], source("b", service("shop/cart", endpoint("10.0.0.1:9", more=[Port("x", 80)])))))
-    at_first = merge(free, None)
-    then = merge(used, (free, at_first))
-    at_last = merge(free, (used, then))
-    assert [len(list(c.services[PAY].endpoints())) for c in (at_first, then, at_last)] == [1, 0, 1]
+    held = source("a", pay(endpoint("10.0.0.1:80", held=True)))
+    using = source("b", service("shop/cart", endpoint("10.0.0.1:9", more=[Port("x", 80)])))
+    at_first, then, at_last = follow((held, source("b")), (held, using), (held, source("b")))
+    assert [ids(one) for one in (at_first, then, at_last)] == [["10.0.0.1:80"], [], ["10.0.0.1:80"]]
     assert at_last == at_first
 
 
@@ -198,11 +250,11 @@ def test_a_held_endpoint_is_left_out_and_comes_back_as_its_address_is_used_and_f
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_of_a_service_that_changes_in_one_place_the_other_addresses_stay_in_use(place: int) -> None:
     many = [endpoint(host) for host in hosts(3)]
-    held = Service.of(PAY, [endpoint(host, held=True) for host in hosts(3)])
-    before = Inputs((source("a", held), source("b", Service.of(CART, many))))
+    held = source("a", Service.of(PAY, [endpoint(host, held=True) for host in hosts(3)]))
     fewer = [one for at, one in enumerate(many) if at != place]
-    after = Inputs((before.sources[0], source("b", Service.of(CART, fewer))))
-    result = merge(after, (before, merge(before, None)))
+    *_, result = follow(
+        (held, source("b")), (held, source("b", Service.of(CART, many))), (held, source("b", Service.of(CART, fewer)))
+    )
     assert [e.id for e in result.services[PAY].endpoints()] == [many[place].id]
 
 
@@ -259,7 +311,9 @@ several = st.builds(inputs, orders, states, opinion)
 
 
 @given(st.lists(several, min_size=2, max_size=4))
-def test_a_merge_from_the_one_before_equals_a_merge_from_nothing(steps: list[Inputs]) -> None:
+def test_a_merge_from_the_one_before_equals_a_merge_from_nothing_but_for_what_came_to_be_reused(
+    steps: list[Inputs],
+) -> None:
     before, result = steps[0], merge(steps[0], None)
     for step in steps[1:]:
         # Half of the sources stay as they were, so that there is something to be shared.
@@ -269,7 +323,15 @@ def test_a_merge_from_the_one_before_equals_a_merge_from_nothing(steps: list[Inp
             else Inputs((before.sources[0], *step.sources[1:]), step.opinions)
         )
         after = merge(mixed, (before, result))
-        assert after == merge(mixed, None)
+        anew = merge(mixed, None)
+        assert (after.waiting, after.services.keys()) == (anew.waiting, anew.services.keys())
+        assert (after.uses.observed, after.uses.held) == (anew.uses.observed, anew.uses.held)
+        for called, told in anew.services.items():
+            reused = after.services[called].reused
+            assert set(after.services[called].endpoints()) == {e for e in told.endpoints() if e.id not in reused}
+            assert all(e.held for e in told.endpoints() if e.id in reused)
+            assert reused or after.services[called] == told
+            assert told.reused == ()
         for untouched in set(after.services) & set(result.services):
             if after.services[untouched] == result.services[untouched]:
                 assert after.services[untouched] is result.services[untouched]
