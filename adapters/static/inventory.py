@@ -10,6 +10,7 @@ from bridge.errors import ConfigError
 from bridge.kit import strict_yaml
 from bridge.kit.document import MAX_DEPTH, Document, load
 from bridge.kit.place import dotted, excerpt
+from bridge.kit.problems import bounded
 from bridge.kit.settings import nearest
 from bridge.model import Service, ServiceName
 
@@ -157,7 +158,7 @@ class Reader:
         for service in again:
             services[service.name], doubles = records.join(services[service.name], service)
             problems += _doubled(self._where, service.name, doubles, "stands twice in this file")
-        return Inventory(services, _bounded(self._where, problems), {}, counted)
+        return Inventory(services, bounded(problems, TOLD, self._where), {}, counted)
 
     def _file_sd(self, document: Document, value: list[Any]) -> Inventory:
         made = file_sd.read(value, self._scope, self._labels)
@@ -175,7 +176,7 @@ class Reader:
             united = records.unite(endpoints)
             problems += _doubled(self._where, name, united.doubles, "stands twice in this file")
             services[name] = Service.of(name, united.endpoints)
-        return Inventory(services, _bounded(self._where, problems), spelled)
+        return Inventory(services, bounded(problems, TOLD, self._where), spelled)
 
 
 def misspelled(where: str, name: ServiceName, spelled: str, first: str, count: int) -> Problem:
@@ -197,16 +198,6 @@ def _judged(flaws: list[tuple[str, Flaw]], bad: int, instances: int) -> list[Pro
             f"more than {SHARE_OF_BAD:.0%}, and so is the file: correct them"
         )
     return [Problem(flaw.kind, place, f"{flaw.what}; {flaw.then}", None, flaw.costs) for place, flaw in flaws]
-
-
-def _bounded(where: str, problems: list[Problem]) -> tuple[Problem, ...]:
-    if len(problems) <= TOLD:
-        return tuple(problems)
-    rest = sum(problem.count for problem in problems[TOLD:])
-    return (
-        *problems[:TOLD],
-        Problem("more", where, "further problems in this file; correct the first ones", None, rest),
-    )
 
 
 def _counted(value: Mapping[str, Any], services: int) -> bool:

@@ -15,6 +15,7 @@ from adapters.static.whole import Whole
 from bridge.adapter import Observation, Problem
 from bridge.errors import ConfigError, Unavailable
 from bridge.kit import Clock, files
+from bridge.kit.problems import bounded
 
 POLL = 5.0
 """Seconds between two readings of everything, which need no hint."""
@@ -57,7 +58,8 @@ class Static:
             while True:
                 self._changed.clear()
                 now = self._clock.now()
-                if self._asked or now - begun >= POLL:
+                due = self._asked or now - begun >= POLL
+                if due:
                     asked, self._asked = asked or self._asked, False
                     reading, begun = True, now
                 folders = await asyncio.to_thread(self._look, begun)
@@ -74,7 +76,7 @@ class Static:
                     if answered or not _same(observation, told):
                         told = observation
                         yield told
-                moved = await watch.follow(folders)
+                moved = await watch.follow(folders, retry=due)
                 await self._wait(begun, moved)
         finally:
             await watch.stop()
@@ -106,11 +108,9 @@ class Static:
         if watch_error:
             what = f"folders cannot be watched, changes are seen within {POLL:g} s: {watch_error}"
             problems.insert(0, Problem("watch", "inventory files", what))
-        if len(problems) > SHOWN:
-            rest = sum(problem.count for problem in problems[SHOWN:])
-            problems[SHOWN:] = [Problem("more", "inventory files", "further problems; correct these", None, rest)]
+        told = bounded(problems, SHOWN, "inventory files")
         unread = tuple(part.unread for part in self._in_order() if part.unread is not None)
-        return Observation(self._whole.services, self._read, tuple(problems), max(len(self._parts), 1), unread)
+        return Observation(self._whole.services, self._read, told, max(len(self._parts), 1), unread)
 
     def _in_order(self) -> list[Part]:
         return [self._parts[path] for path in sorted(self._parts)]
@@ -160,4 +160,4 @@ def read_once(patterns: Sequence[Path], form: Format, scope: Scope, labels: Labe
     if wrong:
         raise ConfigError("\n".join(wrong))
     whole.take(good)
-    return Observation(whole.services, 1, tuple(whole.problems), len(good))
+    return Observation(whole.services, 1, bounded(whole.problems, SHOWN, "inventory files"), len(good))

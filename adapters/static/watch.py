@@ -22,10 +22,12 @@ class Watch:
         self._folders: Mapping[Path, tuple[int, int]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def follow(self, folders: Mapping[Path, tuple[int, int]]) -> bool:
-        """Follow these folders from now on; whether that is a new set, and something may have been missed."""
-        running = self._task is not None and not self._task.done()
-        if folders == self._folders and (running or self.error):
+    async def follow(self, folders: Mapping[Path, tuple[int, int]], *, retry: bool) -> bool:
+        """Follow these folders from now on; whether that was begun just now, and something may have been missed.
+
+        What could not be followed is only tried again when `retry` says that it is time.
+        """
+        if folders == self._folders and not (self.error and retry):
             return False
         await self.stop()
         self._folders = dict(folders)
@@ -43,10 +45,13 @@ class Watch:
 
     async def _run(self, folders: list[Path]) -> None:
         try:
-            async for _ in awatch(
-                *folders, watch_filter=None, debounce=GATHER, step=STEP, recursive=False, ignore_permission_denied=True
-            ):
+            # told to ignore missing permissions, watchfiles would keep missing folders to itself too
+            hints = awatch(
+                *folders, watch_filter=None, debounce=GATHER, step=STEP, recursive=False, ignore_permission_denied=False
+            )
+            async for _ in hints:
                 self._changed.set()
+            self.error = "the watch ended by itself"
         except (OSError, RuntimeError) as error:
             self.error = str(error)
-            self._changed.set()
+        self._changed.set()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters.static.settings import Settings
+from adapters.static.watch import Watch
 from bridge.adapter import Observation
 from bridge.errors import Unavailable
 from bridge.kit import Kit
@@ -429,6 +430,25 @@ async def test_without_hints_the_poll_sees_the_change(vms: Path, tmp_path: Path)
         await asyncio.sleep(0.3)
         (hidden / "vms").write_text(inventory("10.0.0.8"))
         await source.until(lambda: source.addresses() == ["10.0.0.8"])
+
+
+async def test_folders_that_cannot_be_watched_are_tried_again_when_it_is_time(tmp_path: Path) -> None:
+    folder, changed = tmp_path / "later", asyncio.Event()
+    watch = Watch(changed)
+    assert await watch.follow({folder: (0, 0)}, retry=False)
+    async with asyncio.timeout(PATIENCE):
+        await changed.wait()
+    assert watch.error
+    folder.mkdir()
+    assert not await watch.follow({folder: (0, 0)}, retry=False)
+    assert await watch.follow({folder: (0, 0)}, retry=True)
+    changed.clear()
+    async with asyncio.timeout(PATIENCE):
+        while not changed.is_set():
+            put(folder / "x", "x")
+            await asyncio.sleep(0.02)
+    assert not watch.error
+    await watch.stop()
 
 
 def inotify() -> set[str]:
