@@ -61,7 +61,7 @@ class Partial(Subscription):
         removed: list[str] = []
         size = 0
         total = self.total
-        for place, name in enumerate(names):
+        for name in names:
             if name not in self.dirty or not self.wants(name):
                 self.dirty.pop(name, None)
                 continue
@@ -69,8 +69,6 @@ class Partial(Subscription):
             if isinstance(answer, Resource):
                 more = cost(answer)
                 if resources and size + more > self.max_bytes:
-                    if group is not None:
-                        self.trials.append(names[place:])
                     break
                 size += more
                 resources.append(answer)

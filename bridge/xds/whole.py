@@ -124,9 +124,8 @@ def blamed(error: str, names: Iterable[str]) -> set[str]:
     Envoy writes `Error adding/updating cluster(s) shop/payments: what is wrong, shop/orders: …`. A name that stands
     before a colon is its subject; only when there is none, a name that is mentioned counts.
     """
-    longest = sorted(names, key=len, reverse=True)  # so that no name is found within a longer one
+    pattern = "|".join(re.escape(name) for name in sorted(names))
     for after in (r":(?=\s)", r"(?![\w/-]|[.:]\w)"):
-        pattern = "|".join(re.escape(name) for name in longest)
         found = re.findall(rf"(?<![\w/:.-])({pattern}){after}", error) if pattern else []
         if found:
             return set(found)

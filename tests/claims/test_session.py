@@ -7,6 +7,7 @@ import pytest
 
 from bridge.xds.messages import CDS, EDS, Interest, ProtocolError, Request, Resource, Response
 from bridge.xds.session import Session
+from bridge.xds.whole import blamed
 from tests.claims.session_model import BAD, EMPTY, Shelf, resource, session, texts
 
 BOTH_WAYS = pytest.mark.parametrize("delta", [False, True], ids=["sotw", "delta"])
@@ -408,6 +409,16 @@ def test_delta_endpoints_are_always_sent_again_where_that_is_switched_on() -> No
     assert texts(stream.take()) == {"a": "1"}
 
 
+@pytest.mark.promise("xDS-6", "xDS-13")
+def test_delta_a_client_that_has_everything_is_sent_nothing() -> None:
+    shelf = Shelf(a="1")
+    shelf.put(CDS, "a", "1")
+    stream = session(shelf, delta=True)
+    stream.receive(Request(CDS, initial={"a": "v-1"}))
+    stream.receive(Request(EDS, subscribe=("a",), initial={"a": "v-1"}))
+    assert stream.take() is None
+
+
 # Rule 7
 
 
@@ -760,6 +771,69 @@ def test_delta_removals_in_a_refused_response_are_told_again_with_less_and_once_
     assert reply(stream, True, response, error="no") is None
 
 
+@pytest.mark.promise("xDS-10", "xDS-3")
+def test_delta_a_refused_cluster_that_is_asked_for_by_name_is_told_as_removed() -> None:
+    shelf = Shelf()
+    shelf.put(CDS, "a", f"{BAD}1")
+    shelf.put(CDS, "b", "1")
+    stream = session(shelf, delta=True)
+    ask(stream, True, type_url=CDS)
+    run(stream, True)
+    ask(stream, True, "a", type_url=CDS)
+    assert told(response := stream.take()) == ({}, ("a",))
+    assert reply(stream, True, response) is None
+
+
+@pytest.mark.promise("xDS-10", "xDS-8", "law-3")
+def test_delta_the_good_part_of_refused_clusters_stays_while_a_required_source_is_waiting() -> None:
+    shelf = Shelf()
+    shelf.put(CDS, "a", f"{BAD}1")
+    shelf.put(CDS, "b", "1")
+    stream = session(shelf, delta=True)
+    ask(stream, True, type_url=CDS)
+    response = stream.take()
+    shelf.is_waiting = True
+    shelf.put(CDS, "b", None)
+    stream.touch(CDS, ["b"])
+    response = reply(stream, True, response, error="no")
+    assert told(response) == ({"a": f"{BAD}1"}, ())
+    assert reply(stream, True, response, error="no") is None
+    shelf.is_waiting = False
+    assert told(stream.take()) == ({}, ("b",))
+
+
+@BOTH_WAYS
+@pytest.mark.promise("xDS-10")
+def test_what_was_refused_and_is_gone_is_parked_no_more(delta: bool) -> None:
+    for type_url in (EDS, CDS):
+        shelf = Shelf()
+        shelf.put(type_url, "a", f"{BAD}1")
+        shelf.put(type_url, "b", "1")
+        stream = session(shelf, delta)
+        ask(stream, delta, "a", "b", type_url=type_url)
+        run(stream, delta, "a", "b")
+        assert len(stream.status()[0].parked) == 1
+        shelf.put(type_url, "a", None)
+        shelf.put(type_url, "b", "2")
+        stream.touch(type_url, ["a", "b"])
+        run(stream, delta, "a", "b")
+        assert stream.status()[0].parked == ()
+
+
+@BOTH_WAYS
+@pytest.mark.promise("xDS-10", "xDS-7")
+def test_endpoints_that_go_while_the_accepted_ones_are_told_again_are_emptied(delta: bool) -> None:
+    shelf = Shelf(a="1")
+    stream = synced(shelf, delta, "a")
+    shelf.put(EDS, "a", f"{BAD}1")
+    stream.touch(EDS, ["a"])
+    response = reply(stream, delta, stream.take(), "a", error="no")
+    assert texts(response) == {"a": "1"}
+    shelf.put(EDS, "a", None)
+    stream.touch(EDS, ["a"])
+    assert texts(reply(stream, delta, response, "a")) == {"a": EMPTY}
+
+
 def clusters(**made: str) -> tuple[Shelf, Session]:
     """A fresh client of clusters in the state of the world, told all of them."""
     shelf = Shelf()
@@ -815,18 +889,38 @@ def test_sotw_a_bad_cluster_is_not_left_out_where_the_client_may_have_an_older_o
     assert run(stream, False) == [["a"]]
 
 
+@pytest.mark.promise("xDS-10")
+def test_sotw_a_cluster_that_is_accepted_after_all_is_parked_no_more() -> None:
+    shelf = Shelf()
+    shelf.put(CDS, "a", "1")
+    shelf.put(CDS, "b", f"{BAD}1")
+    stream = session(shelf, delta=False)
+    ask(stream, False, type_url=CDS, version="of an earlier stream")
+    run(stream, False)
+    shelf.put(CDS, "a", "2")
+    stream.touch(CDS, ["a"])
+    assert reply(stream, False, stream.take()) is None
+    assert stream.status()[0].parked == ()
+    assert stream.told(CDS) == {"a": "v-2", "b": "v-bad1"}
+
+
 @pytest.mark.promise("xDS-10", "R-27")
-def test_sotw_clusters_refused_without_a_name_go_back_to_what_was_accepted_last() -> None:
+def test_sotw_clusters_refused_without_a_name_go_back_to_what_was_accepted_last_and_so_do_their_endpoints() -> None:
     shelf, stream = clusters(a="1", b="1")
+    shelf.put(EDS, "a", "1")
+    shelf.put(EDS, "b", "1")
     reply(stream, False, stream.take())
     ask(stream, False, "a", "b")
     reply(stream, False, stream.take(), "a", "b")
     shelf.put(CDS, "a", "2")
     stream.touch(CDS, ["a"])
-    response = reply(stream, False, stream.take(), error="Proto constraint validation failed")
+    response = stream.take()
+    assert reply(stream, False, stream.take(), "a", "b") is None
+    response = reply(stream, False, response, error="Proto constraint validation failed")
     assert texts(response) == {"a": "1", "b": "1"}
-    assert reply(stream, False, response, error="Proto constraint validation failed") is not None  # endpoints of a
-    assert stream.take() is None
+    assert texts(endpoints := stream.take()) == {"a": "1"}  # the client may have taken the new one, and be warming
+    assert reply(stream, False, endpoints, "a", "b") is None
+    assert reply(stream, False, response, error="Proto constraint validation failed") is None
 
 
 @pytest.mark.promise("xDS-10", "law-3")
@@ -847,6 +941,25 @@ def test_a_long_error_is_kept_in_part() -> None:
     ask(stream, True, "a")
     reply(stream, True, stream.take(), error="x" * 100_000)
     assert len(stream.status()[0].parked[0][2]) == 1000
+
+
+@pytest.mark.parametrize(
+    ("error", "names"),
+    [
+        ("Error adding/updating cluster(s) shop/a: bad, shop/a:grpc: worse than shop/b", {"shop/a", "shop/a:grpc"}),
+        ("Error adding/updating cluster(s) shop/a:grpc: bad", {"shop/a:grpc"}),
+        ("2 clusters failed: resource index 3: shop/b: INVALID_ARGUMENT: [...]", {"shop/b"}),
+        ("duplicate cluster shop/a found", {"shop/a"}),
+        ("duplicate cluster 'shop/a:grpc'.", {"shop/a:grpc"}),
+        ("shop/abc: bad, my/shop/a: bad, x.shop/b: bad", set()),
+        ("Proto constraint validation failed", set()),
+        ("", set()),
+    ],
+)
+@pytest.mark.promise("xDS-10")
+def test_the_culprits_are_read_from_the_error(error: str, names: set[str]) -> None:
+    assert blamed(error, ["shop/a", "shop/b", "shop/a:grpc"]) == names
+    assert blamed(error, []) == set()
 
 
 # Rule 15
