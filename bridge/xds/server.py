@@ -223,11 +223,8 @@ class Server:
         self._by_session[session] = stream
         return session
 
-    def hear(self, stream: Stream, request: Request) -> None:
+    def hear(self, stream: Stream, session: Session, request: Request) -> None:
         """Take a request; raises ProtocolError for what ends the stream."""
-        session = stream.session
-        if session is None:
-            raise ProtocolError("a request before the first")
         self.totals.requests += 1
         self._look(session, session.receive(request))
         if request.error is not None:

@@ -53,7 +53,7 @@ class Host(Protocol):
         """The session of a stream whose first request has come."""
         ...
 
-    def hear(self, stream: "Stream", request: Request) -> None:
+    def hear(self, stream: "Stream", session: Session, request: Request) -> None:
         """Take a request; raises ProtocolError for what ends the stream."""
         ...
 
@@ -165,7 +165,7 @@ class Stream:
             if self._asked:
                 await self._host.admission.turn()
             self._asked |= {request.type_url}
-        self._host.hear(self, request)
+        self._host.hear(self, self.session, request)
         self.wake()
         return True
 

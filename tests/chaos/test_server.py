@@ -175,8 +175,9 @@ async def test_random_bytes_end_a_stream_in_a_sentence_or_are_a_request(delta):
         assert bridge.server.totals.failures == 0
 
 
+@pytest.mark.promise("xDS-11")
 @BOTH
-async def test_a_client_that_asks_once_and_closes_its_side_is_answered(delta):
+async def test_a_client_that_asks_once_and_closes_its_side_is_answered_without_a_time_to_live(delta):
     async with (
         Bridge(service(PAYMENTS, "10.0.0.1:80")) as bridge,
         grpc.aio.insecure_channel(bridge.address) as channel,
@@ -187,6 +188,12 @@ async def test_a_client_that_asks_once_and_closes_its_side_is_answered(delta):
         answers = [raw async for raw in call]
         assert len(answers) == 1
         assert b"10.0.0.1" in answers[0]
+        if delta:
+            (told,) = discovery_pb2.DeltaDiscoveryResponse.FromString(answers[0]).resources
+            assert not told.HasField("ttl")
+        else:  # only a Resource around it could have a time to live
+            (told,) = discovery_pb2.DiscoveryResponse.FromString(answers[0]).resources
+            assert told.type_url == EDS
         assert await call.code() == grpc.StatusCode.OK
 
 

@@ -182,6 +182,12 @@ class Routing(EnvoyProcess):
             had = {name: sorted(hosts) for name, hosts in (await self.clusters()).items()}
             raise AssertionError(f"after {patience} s Envoy had {had}, not {expected}; {self.tail()}") from None
 
+    async def assignments(self) -> list[dict[str, Any]]:
+        """The assignments that it was told, as it keeps them."""
+        dump = (await self.config_dump())["EndpointsConfigDump"]
+        kinds = ("dynamic_endpoint_configs", "static_endpoint_configs")  # by where the cluster is from
+        return [one["endpoint_config"] for kind in kinds for one in dump.get(kind, [])]
+
     async def rejected(self) -> int:
         """How many updates it refused."""
         return sum((await self.stats("update_rejected")).values())
