@@ -38,7 +38,7 @@ imports: venv
 	$(BIN)/lint-imports --no-cache
 
 claims: venv
-	$(BIN)/python -m pytest tests/claims
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests/claims
 
 promises: venv  ## the rules that are due, and the tests that show them
 	@$(BIN)/python -m tests.promises
