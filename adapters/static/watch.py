@@ -27,7 +27,8 @@ class Watch:
 
         What could not be followed is only tried again when `retry` says that it is time.
         """
-        if folders == self._folders and not (self.error and retry):
+        ended = self._task is None or self._task.done()
+        if folders == self._folders and not (ended and retry):
             return False
         await self.stop()
         self._folders = dict(folders)
@@ -52,6 +53,8 @@ class Watch:
             async for _ in hints:
                 self._changed.set()
             self.error = "the watch ended by itself"
+        except FileNotFoundError:
+            pass  # it was there a moment ago: what else is gone is seen by looking again, which comes next
         except (OSError, RuntimeError) as error:
             self.error = str(error)
         self._changed.set()
