@@ -240,7 +240,7 @@ GARBAGE: list[tuple[Any, str]] = [
 
 
 @pytest.mark.promise("R-23", "S-06", "S-09")
-@pytest.mark.parametrize(("garbage", "kind"), GARBAGE, ids=str)
+@pytest.mark.parametrize(("garbage", "kind"), GARBAGE, ids=lambda value: str(value)[:60])
 def test_one_bad_record_among_many_is_one_problem(garbage: Any, kind: str) -> None:
     value = many(20)
     value["services"][7]["endpoints"][3] = garbage
@@ -423,7 +423,7 @@ def test_two_jobs_that_come_to_one_name_are_not_mixed() -> None:
         ({"targets": ["10.0.0.1:80"], "labels": {"job": "a", "x": "a\nb"}}, 1),
         ({"targets": ["10.0.0.1:80"], "labels": {"job": "a", "x": 1.5}}, 1),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_one_bad_group_or_target_is_one_problem(group: Any, count: int) -> None:
     good = {"targets": [f"10.1.0.{i}:80" for i in range(30)], "labels": {"job": "good"}}
