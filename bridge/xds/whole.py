@@ -106,14 +106,14 @@ class Whole(Subscription):
         changed = {
             resource.name: resource.version
             for resource in flight.resources
-            if self.wants(resource.name) and version_of(self.have.get(resource.name)) != resource.version
+            if version_of(self.have.get(resource.name)) != resource.version
         }
         culprits = blamed(error, changed)
         if culprits:
             self._settle(flight, culprits)  # Envoy applied the good part
         else:
             self.suspects = frozenset(changed)
-        for name in culprits or changed:
+        for name in filter(self.wants, culprits or changed):
             self.parked[name] = Parked(changed[name], error)
         self.refused = True
 

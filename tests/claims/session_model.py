@@ -91,6 +91,7 @@ class Side:
     fresh: bool = True  # it came to this stream with nothing
     named: bool = False
     told: dict[str, str] = field(default_factory=dict)  # accepted on this stream: name to version
+    confirmed: set[str] = field(default_factory=set)  # the server had what it came with
     due: set[str] = field(default_factory=set)  # may be told again although unchanged
     refused: tuple[tuple[str, str], ...] = ()
     interest: set[str] = field(default_factory=set)
@@ -99,7 +100,7 @@ class Side:
     def renew(self) -> None:
         self.nonce, self.first, self.fresh, self.named = "", True, True, False
         self.told, self.due, self.refused = {}, set(), ()
-        self.interest, self.watches = set(), False
+        self.interest, self.watches, self.confirmed = set(), False, set()
 
 
 class Client:
@@ -199,6 +200,12 @@ class Client:
 
     def pull(self) -> bool:
         """Let the server send one response."""
+        endpoints = self.endpoints
+        endpoints.confirmed |= {
+            name
+            for name, version in endpoints.known.items()
+            if (made := self.shelf.get(EDS, name)) is not None and made.version == version
+        }
         response = self.session.take()
         if response is None:
             return False
@@ -227,7 +234,8 @@ class Client:
         if self.shelf.waiting():
             for told in response.resources:
                 assert content(told) != EMPTY or told.name not in side.told or side.told[told.name] == told.version
-                assert response.type_url == CDS or side.fresh or told.name in side.told, "perhaps less than it has"
+                lacks = response.type_url == EDS and told.name not in side.told and told.name not in side.confirmed
+                assert side.fresh or not lacks, "perhaps less than it has"
             assert response.type_url != CDS or not set(response.removed) & (side.told.keys() | side.known.keys())
         side.due -= {name for name, _ in said} | set(response.removed)
         if response.type_url == CDS:

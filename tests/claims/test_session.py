@@ -872,6 +872,20 @@ def test_sotw_a_bad_cluster_that_was_never_accepted_is_left_out() -> None:
     assert stream.status()[0].parked[0][:2] == ("b", "v-bad1")
 
 
+@pytest.mark.promise("xDS-10", "xDS-2")
+def test_sotw_a_bad_cluster_that_was_given_up_meanwhile_harms_no_other() -> None:
+    shelf = Shelf()
+    shelf.put(CDS, "a", "1")
+    shelf.put(CDS, "b", f"{BAD}1")
+    stream = session(shelf, delta=False)
+    ask(stream, False, "a", "b", type_url=CDS)
+    response = stream.take()
+    ask(stream, False, "a", type_url=CDS)
+    response = reply(stream, False, response, "a", error="Error adding/updating cluster(s) b: no good")
+    assert texts(response) == {"a": "1"}
+    assert stream.status()[0].parked == ()
+
+
 @pytest.mark.promise("xDS-10", "law-3")
 def test_sotw_a_bad_cluster_is_not_left_out_where_the_client_may_have_an_older_one_in_use() -> None:
     shelf = Shelf()
