@@ -1,39 +1,71 @@
-"""A registry that is a value in memory: what the tests of the core, and of the command line, read."""
+"""A registry that is a value in memory: what the tests of the core, and of the command line, read and write."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from bridge.adapter import Observation, Problem, Source, Unread
+from bridge.adapter import Change, Claim, Holding, Observation, Problem, Put, Record, Sink, Target, Unread
+from bridge.errors import Conflict
 from bridge.kit import Kit
+from bridge.kit.mark import Mark
 from bridge.kit.settings import RegistrySettings
 from bridge.model import Service, ServiceName, Services
 from bridge.table import Table
+from bridge.testing import records
+from bridge.testing.faults import Faults
+from bridge.testing.store import ONLY, Store
 
 
 class MemoryRegistry:
-    """A source that says what a test sets, and fails as a test tells it to.
+    """A source and sink that says what a test sets, and fails as a test tells it to.
 
     It behaves as a real one: before the first `set` it has no whole view, an observer that was busy meanwhile sees the
-    newest one, and `refresh` makes a new reading of the same.
+    newest one, and `refresh` makes a new reading of the same. `store` is the registry itself, which several may
+    share: each of them sees what carries its own mark as holdings, and what carries another's as services. `faults`
+    are for what this one writes.
     """
 
-    def __init__(self, *services: Service) -> None:
+    def __init__(
+        self,
+        *services: Service,
+        mark: Mark | None = None,
+        targets: Iterable[Target] = (ONLY,),
+        store: Store | None = None,
+        chunk: int = 1_000,
+        concurrency: int = 4,
+    ) -> None:
+        """`chunk` is how many endpoints fit into one record."""
         self.refreshes = 0
         self.opened = 0  # how often it was observed
         self.observers = 0  # who observe it now
         self.answers = True  # whether `refresh` leads to a new reading
+        self.shows = True  # whether what is written comes to be observed
+        self.mark = mark
+        self.targets = tuple(targets)
+        self.concurrency = concurrency
+        self.store = store or Store()
+        self.faults = Faults()
+        self.writes: list[Change] = []  # what was made, in order
+        self.claims: list[Claim] = []
+        self._chunk = chunk
+        self._read = 0
+        self._written: dict[Target, Claim] = {}
+        self._problems: tuple[Problem, ...] = ()
+        self._parts = 1
+        self._unread: tuple[Unread, ...] = ()
         self._observation: Observation | None = None
         self._error: BaseException | None = None
         self._end = False
         self._version = 0
         self._changed = asyncio.Event()
+        self.store.watch(self._look)
         if services:
             self.set(*services)
 
     @property
     def services(self) -> Services:
-        return self._observation.services if self._observation else Table()
+        """What others than bridges say."""
+        return self.store.services if self.store.services is not None else Table()
 
     def set(
         self,
@@ -43,12 +75,15 @@ class MemoryRegistry:
         unread: Iterable[Unread] = (),
     ) -> None:
         """Say exactly these."""
-        whole = Table({one.name: one for one in services})
-        self._say(Observation(whole, self._next(), tuple(problems), parts, tuple(unread)))
+        self._problems, self._parts, self._unread = tuple(problems), parts, tuple(unread)
+        self._read += 1
+        self.store.say(Table({one.name: one for one in services}))
 
     def change(self, changes: Mapping[ServiceName, Service | None]) -> None:
         """Say what was said before, with `changes`; None removes."""
-        self._say(Observation(self.services.with_(changes), self._next()))
+        self._problems, self._parts, self._unread = (), 1, ()
+        self._read += 1
+        self.store.say(self.services.with_(changes))
 
     def fail(self, error: BaseException) -> None:
         """Raise `error` in whoever observes, now and from now on, until `heal`."""
@@ -65,8 +100,13 @@ class MemoryRegistry:
         self._end = True
         self._wake()
 
+    def show(self, shows: bool = True) -> None:
+        """Let what is written be observed from now on, or not: a view that lags behind."""
+        self.shows = shows
+        self._look()
+
     async def observe(self) -> AsyncIterator[Observation]:
-        """Yield what is set, and what is set from then on."""
+        """Yield what is set and written, and what is from then on."""
         self.opened += 1
         self.observers += 1
         seen = -1
@@ -89,11 +129,56 @@ class MemoryRegistry:
         """Read the same again."""
         self.refreshes += 1
         if self._observation is not None and self.answers:
-            old = self._observation
-            self._say(Observation(old.services, self._next(), old.problems, old.parts, old.unread))
+            self._read += 1
+            self._look()
 
-    def _next(self) -> int:
-        return self._observation.read + 1 if self._observation else 1
+    def fit(self, target: Target, service: Service, holding: Holding) -> tuple[list[Record], Sequence[Problem]]:
+        """As many records as the service needs; what stands in one of them stays there."""
+        return records.fit(service, holding, self._chunk), ()
+
+    async def apply(self, target: Target, change: Change) -> None:
+        """Make one change if the store still has what it replaces."""
+        key = change.record.key
+        async with self.faults.around(change):
+            claim = self._written.get(target)
+            if claim is not None and self._stands(target) != claim:
+                raise Conflict(f"memory {target}: another claim stands there than the one that was written here")
+            replaced = change.replaces if isinstance(change, Put) else change.record
+            self.store.compare(target, key, self._owner(), replaced)
+            self.writes.append(change)
+            if isinstance(change, Put):
+                self.store.put(target, self._owner(), change.record)
+            else:
+                self.store.remove(target, key)
+
+    async def claim(self, target: Target, claim: Claim) -> None:
+        """Write the claim if the one that is replaced still stands there."""
+        async with self.faults.around(claim):
+            standing = self._stands(target)
+            if (standing.revision if standing else None) != claim.revision:
+                raise Conflict(f"memory {target}: another claim stands there than the one that was seen")
+            self.claims.append(claim)
+            self._written[target] = self.store.claim(target, claim)
+
+    def _owner(self) -> str:
+        assert self.mark is not None, "a registry without a mark writes nothing"
+        return self.mark.owner
+
+    def _stands(self, target: Target) -> Claim | None:
+        return self.store.claims.get(target, {}).get(self._owner())
+
+    def _look(self) -> None:
+        """A new view of what is in the store now."""
+        if self.store.services is None:
+            return
+        old = self._observation
+        if self.shows or old is None:
+            owner = self.mark.owner if self.mark else None
+            services = self.store.seen_by(owner)
+            held = self.store.held_by(owner, self.targets) if owner else Table()
+        else:
+            services, held = old.services, old.held
+        self._say(Observation(services, self._read, self._problems, self._parts, self._unread, held))
 
     def _say(self, observation: Observation) -> None:
         self._observation = observation
@@ -109,6 +194,8 @@ class MemorySettings(RegistrySettings):
 
     registries: ClassVar[dict[str, MemoryRegistry]] = {}
 
-    def open(self, kit: Kit) -> Source:
-        """The registry that was put there, else an empty one that is put there."""
-        return self.registries.setdefault(kit.registry, MemoryRegistry())
+    def open(self, kit: Kit) -> Sink:
+        """The registry that was put there, else an empty one that is put there; with the mark of the kit."""
+        registry = self.registries.setdefault(kit.registry, MemoryRegistry())
+        registry.mark = registry.mark or kit.mark
+        return registry

@@ -1,0 +1,123 @@
+"""Which replica writes, and the election of one: a single process that always leads."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncIterator
+from math import inf
+from pathlib import Path
+from typing import Literal
+
+import structlog
+
+from bridge.errors import BridgeError
+from bridge.kit import Clock
+from bridge.kit.election import Elector, Term
+from bridge.kit.files import replace
+from bridge.kit.settings import Strict
+from bridge.runtime.backoff import again
+from bridge.runtime.keep import unless_cancelled
+from bridge.runtime.latest import Latest
+
+__all__ = ["Alone", "AloneSettings", "Elector", "Leadership", "Term", "deployment"]
+
+FILE = "deployment"
+
+_NAME = re.compile(r"alone-[0-9a-f]{16}")
+
+_log = structlog.get_logger("bridge.election")
+
+
+class Alone:
+    """The election of a process that nobody shares one with."""
+
+    def __init__(self, deployment: str) -> None:
+        self._deployment = deployment
+
+    @property
+    def deployment(self) -> str:
+        return self._deployment
+
+    async def terms(self) -> AsyncIterator[Term]:
+        """One term without end."""
+        yield Term(1, inf)
+        await asyncio.get_running_loop().create_future()
+
+
+class AloneSettings(Strict):
+    """`leader: {kind: none}`: one process, which always leads."""
+
+    kind: Literal["none"] = "none"
+
+    def open(self, clock: Clock, folder: Path | None) -> Elector:
+        """The elector; `folder` is where what outlives the process is kept."""
+        return Alone(deployment(folder))
+
+
+def deployment(folder: Path | None) -> str:
+    """The name by which what writes here is known again after a restart, kept in `folder`.
+
+    Another one for each process where nothing can be kept: it then waits for its own old claims to lapse.
+    """
+    fresh = f"alone-{secrets.token_hex(8)}"
+    if folder is None:
+        return fresh
+    path = folder / FILE
+    try:
+        known = path.read_text("ascii").strip()
+    except (OSError, ValueError):
+        known = ""
+    if _NAME.fullmatch(known):
+        return known
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace(path, [fresh.encode() + b"\n"])
+    except OSError as error:
+        _log.warning("deployment has no lasting name", path=str(path), why=str(error))
+    return fresh
+
+
+class Leadership:
+    """Follows the election; `term` is the newest one, None until one was won."""
+
+    def __init__(self, elector: Elector, clock: Clock) -> None:
+        self._elector = elector
+        self._clock = clock
+        self.term: Latest[Term | None] = Latest(None)
+        self.why = ""  # the election cannot be reached
+
+    @property
+    def deployment(self) -> str:
+        return self._elector.deployment
+
+    def leads(self) -> bool:
+        """Whether this replica leads now."""
+        term = self.term.value
+        return term is not None and self._clock.now() < term.until
+
+    async def run(self) -> None:
+        """Follow until cancelled; the lead is then given back."""
+        async for attempt in again(self._clock):
+            with attempt:
+                terms = self._elector.terms()
+                try:
+                    await unless_cancelled(self._follow(terms))
+                    raise BridgeError("the election ended without a word; it is entered again")
+                except Exception as error:
+                    if str(error) != self.why:
+                        _log.warning("election out of reach", why=str(error) or repr(error), leading=self.leads())
+                    self.why = str(error) or repr(error)
+                    raise
+                finally:
+                    close = getattr(terms, "aclose", None)
+                    if close is not None:
+                        await close()
+
+    async def _follow(self, terms: AsyncIterator[Term]) -> None:
+        async for term in terms:
+            led, before, self.why = self.leads(), self.term.value, ""
+            self.term.set(term)
+            if self.leads() and (not led or before is None or before.number != term.number):
+                _log.info("leads", deployment=self.deployment, term=term.number)
+            elif led and not self.leads():
+                _log.warning("no longer leads", deployment=self.deployment)
