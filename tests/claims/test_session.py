@@ -949,7 +949,7 @@ def test_sotw_a_client_that_refuses_all_clusters_is_not_told_that_there_are_none
     assert told(stream.take()) == ({}, ())
 
 
-@pytest.mark.promise("xDS-10", "S-09")
+@pytest.mark.promise("xDS-10")
 def test_a_long_error_is_kept_in_part() -> None:
     stream = session(Shelf(a=f"{BAD}1"), delta=True)
     ask(stream, True, "a")
@@ -1089,7 +1089,6 @@ class CountingShelf(Shelf):
 
 
 @BOTH_WAYS
-@pytest.mark.promise("R-24")
 def test_a_change_costs_the_names_that_changed_not_those_asked_for(delta: bool) -> None:
     names = [f"n{number}" for number in range(500)]
     shelf = CountingShelf(**dict.fromkeys(names, "1"))
