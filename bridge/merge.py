@@ -2,7 +2,8 @@
 
 Identity is the address and a port number within a service: endpoints that share one are one instance, and their
 ports are united. For its fields a native record beats another bridge's, and then the source listed first; its health
-is the worst that anybody with an opinion reports.
+is the worst that anybody with an opinion reports. Where a native record stands, other bridges' copies of it say
+nothing: two bridges would tell each other for ever what neither of them sees any more.
 
 A merge costs what changed since the one before, and services that nothing touched are the same objects. It equals a
 merge from nothing but in one point that no single moment can tell: a held endpoint is left out when another service
@@ -55,14 +56,16 @@ class Merged:
     """A service as all sources together say it.
 
     `groups` are in the order of the configuration, and none is empty; `also` names, for each endpoint that several
-    sources know, those that did not win, sorted by id; `reused` are the held endpoints that were left out because
-    another service uses their address and port now.
+    sources know, those that did not win, sorted by id; `copies` those of them that have it from another bridge only,
+    where the winner has it natively; `reused` are the held endpoints that were left out because another service uses
+    their address and port now.
     """
 
     name: ServiceName
     groups: tuple[Group, ...] = ()
     also: tuple[tuple[EndpointId, tuple[SourceName, ...]], ...] = ()
     reused: tuple[EndpointId, ...] = ()
+    copies: tuple[tuple[EndpointId, tuple[SourceName, ...]], ...] = ()
 
     def endpoints(self) -> Iterator[Endpoint]:
         """All of them, group by group."""
@@ -228,10 +231,12 @@ def _service(name: ServiceName, inputs: Inputs, uses: Uses) -> Merged | None:
     grouped: dict[SourceName, list[Endpoint]] = {}
     also: list[tuple[EndpointId, tuple[SourceName, ...]]] = []
     reused: list[EndpointId] = []
+    copies: list[tuple[EndpointId, tuple[SourceName, ...]]] = []
     for members in _instances(told):
         winner = min(members, key=lambda member: member.endpoint.via != "")  # the first of equals
-        endpoint = _united(winner.endpoint, members, opinions)
-        if endpoint.held and any(
+        native = [member for member in members if not member.endpoint.via]
+        endpoint = _united(winner.endpoint, native or members, opinions)
+        if all(member.endpoint.held for member in members) and any(
             member.endpoint.id in uses.observed and name not in uses.shared.get(member.endpoint.id, ())
             for member in members
         ):
@@ -241,12 +246,16 @@ def _service(name: ServiceName, inputs: Inputs, uses: Uses) -> Merged | None:
         others = tuple(dict.fromkeys(m.source.source for m in members if m.source is not winner.source))
         if others:
             also.append((endpoint.id, others))
+        if native and len(native) < len(members):
+            known = {member.source.source for member in native}
+            if copied := tuple(other for other in others if other not in known):
+                copies.append((endpoint.id, copied))
     groups = tuple(
         Group(one.source, tuple(sorted(grouped[one.source], key=_by_id)))
         for one in inputs.sources
         if one.source in grouped
     )
-    return Merged(name, groups, tuple(sorted(also)), tuple(sorted(reused)))
+    return Merged(name, groups, tuple(sorted(also)), tuple(sorted(reused)), tuple(sorted(copies)))
 
 
 class _Member(NamedTuple):

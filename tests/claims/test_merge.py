@@ -1,6 +1,7 @@
 """What the merge of all sources comes to."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -72,6 +73,23 @@ def test_a_native_record_beats_that_of_another_bridge_whatever_the_order(native_
     assert only(merged).via == ""
     assert merged.groups[0].source == "zk"
     assert merged.also == ((eid("10.0.0.1:80"), ("consul",)),)
+
+
+def test_who_knows_an_endpoint_from_another_bridge_only_is_told_apart() -> None:
+    copy = endpoint("10.0.0.1:80", via="other-bridge")
+    assert payments(
+        source("a", pay(copy)), source("b", pay("10.0.0.1:80")), source("c", pay("10.0.0.1:80"))
+    ).copies == ((eid("10.0.0.1:80"), ("a",)),)
+    assert payments(source("a", pay(copy)), source("b", pay(copy))).copies == ()
+    both = source("b", pay(endpoint("10.0.0.1:80", via="other-bridge"), endpoint("10.0.0.1:81", more=[Port("", 80)])))
+    assert payments(source("a", pay("10.0.0.1:80")), both).copies == ()
+
+
+def test_two_bridges_do_not_keep_each_others_last_word_alive() -> None:
+    native = endpoint("10.0.0.1:80", health=H)
+    echo = endpoint("10.0.0.1:80", health=U, via="other-bridge", more=[Port("admin", 9000)])
+    assert only(payments(source("zk", pay(native)), source("consul", pay(echo)))) == native
+    assert only(payments(source("zk", pay(replace(native, held=True))), source("consul", pay(echo)))).held
 
 
 def test_endpoints_that_share_a_port_number_are_one_and_their_ports_are_united() -> None:
@@ -344,16 +362,13 @@ def test_every_endpoint_is_told_once_and_every_told_one_was_said(step: Inputs) -
     for told in result.services.values():
         at = [(e.address, port.number) for e in told.endpoints() for port in e.ports]
         assert len(at) == len(set(at))
-        said = {
-            (e.address, port.number)
-            for one in step.sources
-            if told.name in one.services
-            for e in one.services[told.name].endpoints
-            for port in e.ports
-        }
+        every = [e for one in step.sources if told.name in one.services for e in one.services[told.name].endpoints]
+        said = {(e.address, port.number) for e in every for port in e.ports}
+        native = {(e.address, port.number) for e in every if not e.via for port in e.ports}
         assert set(at) <= said
         if not told.reused:
-            assert set(at) == said
+            assert native <= set(at)
+            assert native or set(at) == said
         assert [group.source for group in told.groups] == [
             one.source for one in step.sources if one.source in {group.source for group in told.groups}
         ]
