@@ -69,8 +69,8 @@ class Subject(asyncio.Protocol):
         changed = Endpoint(first.address, (Port("", int(value)),))
         new = Merged(name, (Group(SOURCE, (changed, *others)),))
         kind.catalog = Catalog(kind.catalog.services.with_({name: new}), frozenset(), EMPTY.uses)
-        kind.garbage.grew(1)
         kind.server.publish(kind.resources.publish(kind.catalog))
+        kind.garbage.grew(1)
         # The answer waits its turn behind the streams' writers, as the peers' goes beside theirs.
         asyncio.get_running_loop().call_soon(self._transport.write, b"ok %d\n" % at)
 

@@ -1,7 +1,7 @@
 import asyncio
 import gc
 
-from bridge.runtime.garbage import EVERY, LARGE, Garbage
+from bridge.runtime.garbage import EVERY, LARGE, YOUNG, Garbage
 from bridge.testing.clock import FakeClock
 
 
@@ -38,6 +38,26 @@ async def test_full_collections_come_on_a_timer_and_every_pause_is_counted() -> 
         assert gc.get_stats()[2]["collections"] - before == 3
         assert garbage.pauses >= 3
         assert garbage.seconds >= garbage.longest > 0
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+async def test_new_objects_are_looked_at_behind_a_change_and_not_in_it() -> None:
+    clock = FakeClock()
+    garbage = Garbage(clock)
+    task = asyncio.create_task(garbage.run())
+    await clock.idle()
+    try:
+        garbage.grew(LARGE)
+        gc.collect()
+        new = [[number] for number in range(YOUNG)]
+        before = gc.get_stats()[0]["collections"]
+        garbage.grew(1)
+        assert gc.get_stats()[0]["collections"] == before
+        await asyncio.sleep(0)
+        assert gc.get_stats()[0]["collections"] == before + 1
+        assert len(new) == YOUNG
     finally:
         task.cancel()
         await asyncio.wait((task,))
