@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -27,12 +27,12 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
-from bridge.adapter import Observation, Source
+from bridge.adapter import Observation, Source, Target
 from bridge.errors import ConfigError
 from bridge.kit import Kit
 from bridge.kit.address import Allow, host
 from bridge.kit.document import Document
-from bridge.kit.names import label
+from bridge.kit.names import Pattern, label
 from bridge.kit.place import Path as Place
 from bridge.kit.place import excerpt
 from bridge.model import Locality
@@ -261,6 +261,48 @@ Name = Annotated[str, AfterValidator(label)]
 """A lower-case DNS label."""
 
 
+def _glob(text: str) -> str:
+    Pattern(text)
+    return text
+
+
+class ExportRemovalsSettings(Strict):
+    """How many of the endpoints that this bridge wrote may go at once; what is beyond that waits for agreement."""
+
+    at_once: Percent = Field(default="10%", validate_default=True, description="of the endpoints written there")
+    floor: int = Field(default=20, ge=0, description="so many may go however few there are")
+    per: Duration = Field(default="10m", validate_default=True, description="the time in which so many may go")
+
+
+class RateSettings(Strict):
+    """How quickly changes are written."""
+
+    per_second: float = Field(default=50, gt=0, description="changes a second")
+    burst: int = Field(default=200, ge=1, description="changes that need not wait for each other")
+
+
+class ExportSettings(Strict):
+    """One thing that is written, as every kind of registry has it; an adapter adds where and how."""
+
+    services: Annotated[Several[Annotated[str, AfterValidator(_glob)]], Field(min_length=1)] = Field(
+        description="globs over namespace/name; nothing is exported by default"
+    )
+    sources: Annotated[Several[Name], Field(min_length=1)] = Field(
+        alias="from", description="names of the registries whose endpoints are written there"
+    )
+    mode: Literal["sync", "upsert-only", "dry-run"] = Field(
+        default="sync", description="whether what is gone is removed, stays for good, or nothing is written at all"
+    )
+    removals: ExportRemovalsSettings = ExportRemovalsSettings()
+    rate: RateSettings = RateSettings()
+    relay: bool = Field(default=False, description="whether what other bridges wrote is passed on")
+
+    @property
+    def target(self) -> Target:
+        """What tells this export from the others of its registry; "" where there can be one only."""
+        return Target("")
+
+
 class RegistrySettings(Strict):
     """What every registry's settings have in common; an adapter adds its own, and `open`."""
 
@@ -279,6 +321,7 @@ class RegistrySettings(Strict):
     locality: LocalitySettings = LocalitySettings()
     network: str = Field(default="", description="which addresses reach each other")
     removals: RemovalsSettings = RemovalsSettings()
+    export: Several[ExportSettings] = Field(default=(), description="what is written there")
 
     def open(self, kit: Kit) -> Source:
         """The registry, ready to be read; nothing is connected before it is observed."""

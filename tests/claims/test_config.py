@@ -74,9 +74,17 @@ WRONG = {
         "3: services['a/b'].shares: unkn",
     ),
     "a later slice's tiers": (f"{REGISTRY}\nservices:\n  a/b:\n    tiers: []", "4: services['a/b'].tiers: unknown key"),
-    "a later slice's export": (
-        "registries:\n- name: vms\n  kind: memory\n  export: []",
-        "4: registries[0].export: unkno",
+    "an export of nobody's": (
+        "registries:\n- name: vms\n  kind: memory\n  export:\n  - services: [shop/*]",
+        "5: registries[0].export[0].from: is required; add it",
+    ),
+    "an export of everything by a slip": (
+        "registries:\n- name: vms\n  kind: memory\n  export:\n  - services: []\n    from: [vms]",
+        "5: registries[0].export[0].services:",
+    ),
+    "an export of no name": (
+        "registries:\n- name: vms\n  kind: memory\n  export:\n  - services: [payments]\n    from: [vms]",
+        "5: registries[0].export[0].services[0]: 'payments' is not a pattern such as shop/payments",
     ),
     "key of an adapter": (
         "registries: [{name: a, kind: memory, requierd: true}]",
