@@ -233,7 +233,11 @@ def _hosts(hosts: Sequence[Host]) -> bytes:
     parts: list[bytes] = []
     heads: dict[int, bytes] = {}  # by the length of the address
     port, health, weight, number, standing, tail = 0, None, 0, b"", b"", b""
+    before = ""
     for text, its_port, its_health, its_weight in hosts:
+        if text <= before and (text < before or its_port <= port):
+            raise WireError(f"{text}:{its_port} stands twice in a locality, or not in its place")
+        before = text
         if its_port != port or its_health is not health or its_weight != weight:
             port, health, weight = its_port, its_health, its_weight
             try:
@@ -294,7 +298,8 @@ def _check(told: Assignment) -> None:
             raise WireError(f"locality {'/'.join(place.locality)!r} does not weigh what its hosts weigh")
         sums[place.priority] = sums.get(place.priority, 0) + place.weight
         count += len(place.hosts)
-    if len({host[:2] for place in told.places for host in place.hosts}) != count:
+    # Within a locality the order tells whether one stands twice.
+    if len(told.places) > 1 and len({host[:2] for place in told.places for host in place.hosts}) != count:
         raise WireError("an address and port stands twice")
     if len({(place.priority, place.locality) for place in told.places}) != len(told.places):
         raise WireError("a locality stands twice in a priority")

@@ -223,6 +223,8 @@ def place(*them: Host, weight: int | None = None, priority: int = 0, locality: L
         ((place(),), "no hosts"),
         ((place(ONE, weight=2),), "does not weigh"),
         ((place(ONE, ONE),), "stands twice"),
+        ((place(ONE._replace(port=81), ONE._replace(port=80)),), "not in its place"),
+        ((place(ONE._replace(address="10.9.9.9"), ONE._replace(address="10.1.1.1")),), "not in its place"),
         ((place(ONE), place(ONE, locality=Locality("eu"))), "stands twice"),
         ((place(ONE), place(ONE._replace(port=81))), "a locality stands twice"),
         ((place(ONE, priority=1),), "gaps"),
