@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bridge.adapter import Observation, Problem
+from bridge.adapter import Holding, Holdings, Observation, Problem, Record, RecordKey
 from bridge.model import NOWHERE, Endpoint, EndpointId, Health, Locality, Metadata, Port, Service, ServiceName, Services
 from bridge.table import Table
 
@@ -51,3 +51,18 @@ def observation(*them: Service, read: int = 1, problems: tuple[Problem, ...] = (
 def hosts(number: int, port: int = 80, net: str = "10.0") -> list[str]:
     """`number` different addresses with a port, `10.0.0.1:80` first."""
     return [f"{net}.{i // 250}.{i % 250 + 1}:{port}" for i in range(number)]
+
+
+def record(key: str, of: str, content: str = "", revision: int | None = None) -> Record:
+    """`record("payments", "shop/payments", "what it says")`."""
+    return Record(RecordKey(key), name(of), content.encode(), revision)
+
+
+def held(one: Service) -> Holding:
+    """What a sink has of ours when it says `one` with one record an endpoint."""
+    records = [record(f"{one.name}/{e.id}", str(one.name), repr(e)) for e in one.endpoints]
+    return Holding(tuple(sorted(records, key=lambda r: r.key)), one.endpoints)
+
+
+def holdings(*them: Service) -> Holdings:
+    return Table({one.name: held(one) for one in them})
