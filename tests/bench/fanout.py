@@ -118,6 +118,8 @@ def _figures(runs: Sequence[Measured], measure_of: Sequence[Measured] | None) ->
         "× Linear": ratio("latency_ms", "p99"),
         "last p50 ms": of("last_ms", "p50"),
         "× Linear  ": ratio("last_ms", "p50"),
+        "with control p50 ms": of("roundtrip_ms", "p50"),
+        "× Linear   ": ratio("roundtrip_ms", "p50"),
         "responses/change": responses / changes,
         "needless/change": sum(run["needless"] for run in runs) / changes,
         "bytes/response": round(sum(run["bytes"] for run in runs) / responses),

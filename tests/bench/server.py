@@ -1,7 +1,7 @@
 """Our xDS server under test, filled with made-up services: the flags and the control port of `peers/server`.
 
-Changes come in as catalogs, where the peers' come in as resources: the stamp is taken when the control line has been
-read, before the new endpoint exists.
+Changes come in as catalogs, where the peers' come in as resources: the stamp is taken when the new one is handed over.
+So the view and its encoding are in our times, and the making of a resource is not in the peers'.
 """
 
 import argparse
@@ -60,7 +60,6 @@ class Subject(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        at = time.monotonic_ns()
         _, service, value = data.split()
         kind = type(self)
         name = name_of(int(service))
@@ -69,6 +68,7 @@ class Subject(asyncio.Protocol):
         changed = Endpoint(first.address, (Port("", int(value)),))
         new = Merged(name, (Group(SOURCE, (changed, *others)),))
         kind.catalog = Catalog(kind.catalog.services.with_({name: new}), frozenset(), EMPTY.uses)
+        at = time.monotonic_ns()
         kind.server.publish(kind.resources.publish(kind.catalog))
         kind.garbage.grew(1)
         # The answer waits its turn behind the streams' writers, as the peers' goes beside theirs.

@@ -134,9 +134,9 @@ type result struct {
 	Sync      float64 `json:"sync_ms"`
 	SyncBytes int64   `json:"sync_bytes"`
 	RSS       int64   `json:"rss_bytes"`
-	Latency   spread  `json:"latency_ms"`   // from the server's reading of the command to each subscriber
+	Latency   spread  `json:"latency_ms"`   // from the change's being handed over to each subscriber
 	RoundTrip spread  `json:"roundtrip_ms"` // from the client's writing of the command to each subscriber
-	Last      spread  `json:"last_ms"`      // from the server's reading to the last subscriber, one a change
+	Last      spread  `json:"last_ms"`      // from there to the last subscriber, one a change
 	Changes   int     `json:"changes"`
 	Responses int64   `json:"responses"`
 	Needless  int64   `json:"needless"`

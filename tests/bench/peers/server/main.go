@@ -5,8 +5,8 @@
 //
 //	set SERVICE VALUE\n  →  ok STAMP\n
 //
-// where STAMP is CLOCK_MONOTONIC in nanoseconds at the moment the line was read, before anything was built, and the
-// answer is written when the cache's own update call has returned.
+// where STAMP is CLOCK_MONOTONIC in nanoseconds at the moment when the new resource was handed to the cache, and the
+// answer is written when the cache's update call has returned.
 package main
 
 import (
@@ -114,13 +114,14 @@ func control(conn net.Conn, b backend, endpoints int) {
 	defer conn.Close()
 	lines := bufio.NewScanner(conn)
 	for lines.Scan() {
-		at := monotonic()
 		var service, value int
 		if _, err := fmt.Sscanf(lines.Text(), "set %d %d", &service, &value); err != nil {
 			fmt.Fprintf(conn, "error %q: expected set SERVICE VALUE\n", lines.Text())
 			continue
 		}
-		if err := b.update(service, assignment(service, endpoints, value)); err != nil {
+		to := assignment(service, endpoints, value)
+		at := monotonic()
+		if err := b.update(service, to); err != nil {
 			fmt.Fprintf(conn, "error %v\n", err)
 			continue
 		}
