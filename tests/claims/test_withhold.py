@@ -1,0 +1,618 @@
+"""Which removals a sink may see now."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.adapter import Holding, Holdings, Put, Record, Target
+from bridge.exports import Export, Limits, Mode
+from bridge.kit.names import Pattern
+from bridge.model import Endpoint, EndpointId, Service, ServiceName, Services, SourceName
+from bridge.plan import plan
+from bridge.table import Table
+from bridge.withhold import AGREEMENT, Judge, Judgement, Key, Sources
+from tests.builders import eid, endpoint, held, holdings, hosts, name, record, service, services
+
+PER = 600.0
+SYNCED = Sources((), in_sync=True)
+LOST = Sources((), in_sync=False)
+UNSEEN = Sources((SourceName("zk"),), in_sync=False)
+PAY = name("shop/payments")
+HOUR = 3600.0
+
+
+def export(mode: Mode = "sync", at_once: float = 0.1, floor: int = 20) -> Export:
+    limits = Limits(at_once, floor, PER)
+    return Export(Target(""), (Pattern("*"),), (SourceName("zk"),), mode, limits, relay=False, owner="us")
+
+
+class Sink:
+    """A judge beside the sink that it judges for, which does at once what it is told."""
+
+    def __init__(self, *there: Service, **limits: object) -> None:
+        self.judge = Judge(export(**limits))  # type: ignore[arg-type]
+        self.there = holdings(*there)
+        self.now = 1000.0
+        self.wants: Services = Table()
+        self.sources = SYNCED
+        self.words: dict[Key, float] = {}
+
+    def look(self) -> Judgement:
+        """What is judged now, with nothing made of it."""
+        return self.judge.step(self.wants, self.there, self.sources, self.words, self.now)
+
+    def say(self, *wants: Service, after: float = 0.0) -> Judgement:
+        """Want exactly these, `after` seconds later, and make of it what may be made."""
+        self.wants = services(*wants)
+        return self.wait(after)
+
+    def wait(self, seconds: float) -> Judgement:
+        self.now += seconds
+        found = self.look()
+        self.there = made(found.retained, self.there)
+        self.look()
+        return found
+
+    def accept(self, *keys: str, service_: ServiceName = PAY) -> Judgement:
+        self.words = self.words | {(service_, eid(key)): self.now for key in keys}
+        return self.wait(0)
+
+    @property
+    def left(self) -> int:
+        return sum(len(one.endpoints) for one in self.there.values())
+
+
+def made(retained: Services, there: Holdings) -> Holdings:
+    """What a sink has when all that is retained is written, and the rest removed."""
+    changes: dict[ServiceName, Holding | None] = {}
+    for one in {*retained, *there}:
+        said = retained.get(one)
+        after = None if said is None else held(said) if said.endpoints else there.get(one)
+        if after != there.get(one):
+            changes[one] = after
+    return there.with_(changes)
+
+
+def pay(*endpoints: str | Endpoint) -> Service:
+    return service("shop/payments", *endpoints)
+
+
+def reasons(found: Judgement) -> dict[str, int]:
+    return dict(found.counts)
+
+
+def told(found: Judgement) -> list[tuple[str, str]]:
+    return [(str(one.what), one.reason) for key in sorted(found.withheld) for one in found.withheld[key]]
+
+
+# What goes at once
+
+
+def test_what_is_wanted_is_said_as_it_is() -> None:
+    sink = Sink()
+    found = sink.say(pay("10.0.0.1:80"), service("shop/cart", "10.0.0.2:80"))
+    assert found.retained == sink.wants
+    assert all(found.retained[one] is sink.wants[one] for one in sink.wants)
+    assert (found.withheld, dict(found.counts), found.wake_at, found.budget) == ({}, {}, None, 20)
+
+
+def test_what_this_process_wanted_goes_at_once() -> None:
+    sink = Sink()
+    sink.say(pay(*hosts(10)))
+    found = sink.say(pay(*hosts(7)))
+    assert found.retained[PAY] is sink.wants[PAY]
+    assert sink.left == 7
+
+
+def test_the_last_endpoint_of_a_service_goes_with_the_service() -> None:
+    sink = Sink()
+    sink.say(pay("10.0.0.1:80"))
+    assert sink.say().retained == {}
+    assert sink.there == {}
+
+
+def test_a_follower_that_takes_over_finishes_what_the_leader_had_begun() -> None:
+    follower = Judge(export())
+    both = pay(*hosts(2))
+    follower.step(services(both), holdings(both), SYNCED, {}, 0)
+    found = follower.step(services(pay(*hosts(1))), holdings(both), SYNCED, {}, 60)
+    assert found.withheld == {}
+    assert [str(e.id) for e in found.retained[PAY].endpoints] == hosts(1)
+
+
+def test_what_was_wanted_only_before_its_record_was_seen_is_no_orphan() -> None:
+    sink = Sink()
+    sink.wants = services(pay(*hosts(2)))
+    sink.look()
+    sink.wants = services(pay(*hosts(1)))
+    sink.look()
+    sink.there = holdings(pay(*hosts(2)))  # the write was under way
+    assert sink.look().withheld == {}
+
+
+def test_an_endpoint_whose_primary_port_changed_is_no_removal() -> None:
+    both = pay(endpoint("10.0.0.1:80"))
+    sink = Sink(both)
+    found = sink.say(pay(endpoint("10.0.0.1:90", port="grpc", more=both.endpoints[0].ports)))
+    assert found.withheld == {}
+    assert sink.left == 1
+
+
+# The limit
+
+
+def test_beyond_the_limit_removals_are_withheld_and_go_when_the_window_has_passed() -> None:
+    sink = Sink(floor=3)
+    sink.say(pay(*hosts(10)))
+    found = sink.say()
+    assert (reasons(found), sink.left, found.budget) == ({"limit": 7}, 7, 0)
+    assert found.retained[PAY].endpoints == pay(*hosts(10)).endpoints[3:]
+    assert all("plan --accept" in one.text and one.since == sink.now for one in found.withheld[PAY])
+    assert sink.look().wake_at == pytest.approx(sink.now + PER, abs=0.001)
+    sink.wait(PER - 1)
+    assert sink.left == 7
+    sink.wait(1.001)
+    assert sink.left == 4
+
+
+def test_the_limit_is_a_share_of_all_that_is_ours_where_that_is_more() -> None:
+    sink = Sink()
+    sink.say(*(service(f"shop/s{i}", *hosts(100, net=f"10.{i}")) for i in range(10)))
+    sink.say(*(service(f"shop/s{i}", *hosts(100, net=f"10.{i}")) for i in range(5)))
+    assert sink.left == 900
+    sink.wait(PER / 2)
+    assert sink.left == 900
+
+
+def test_what_went_earlier_counts_until_its_window_has_passed() -> None:
+    sink = Sink(floor=3)
+    sink.say(pay(*hosts(10)))
+    sink.say(pay(*hosts(8)), after=1)
+    found = sink.say(pay(*hosts(4)), after=PER / 2)
+    assert (sink.left, reasons(found)) == (7, {"limit": 3})
+
+
+def test_additions_and_changes_pass_while_removals_are_withheld() -> None:
+    sink = Sink(floor=3)
+    sink.say(pay(*hosts(10)))
+    sink.say()
+    changed = endpoint("10.0.0.9:80", weight=5)
+    found = sink.say(pay(changed, "10.9.9.9:80"), service("shop/new", "10.8.8.8:80"))
+    assert changed in found.retained[PAY].endpoints
+    assert endpoint("10.9.9.9:80") in found.retained[PAY].endpoints
+    assert found.retained[name("shop/new")] is sink.wants[name("shop/new")]
+    assert reasons(found) == {"limit": 6}
+
+
+def test_what_is_withheld_keeps_the_state_that_it_was_last_wanted_in() -> None:
+    heavy = endpoint("10.0.0.1:80", weight=7, metadata=(("rack", "b"),))
+    sink = Sink(floor=0, at_once=0.0)
+    sink.say(pay(heavy))
+    sink.there = sink.there.with_({PAY: replace(sink.there[PAY], endpoints=(endpoint("10.0.0.1:80"),))})  # reads less
+    assert sink.say().retained[PAY].endpoints == (heavy,)
+
+
+def test_what_is_wanted_again_is_withheld_no_more() -> None:
+    sink = Sink(floor=3)
+    sink.say(pay(*hosts(10)))
+    sink.say()
+    found = sink.say(pay(*hosts(10)))
+    assert (found.withheld, sink.left) == ({}, 10)
+
+
+def test_thirty_minutes_of_agreement_let_go_what_is_beyond_the_limit() -> None:
+    sink = Sink(floor=3, at_once=0.0)
+    sink.say(pay(*hosts(100)))
+    sink.say()
+    sink.wait(AGREEMENT - 1)
+    assert sink.left == 100 - 2 * 3
+    sink.wait(2)
+    assert (sink.there, sink.look().wake_at) == ({}, None)
+
+
+def test_time_in_which_a_source_is_lost_is_no_agreement() -> None:
+    sink = Sink(floor=3, at_once=0.0)
+    sink.say(pay(*hosts(100)))
+    sink.say()
+    sink.wait(AGREEMENT / 2)
+    before = sink.left
+    sink.sources = LOST
+    sink.wait(0)
+    for _ in range(3):
+        sink.wait(PER + 1)
+    assert sink.left == before - 9  # what the limit allows
+    sink.sources = SYNCED
+    sink.wait(0)
+    sink.wait(AGREEMENT / 2 - 1)
+    assert sink.left > 0
+    sink.wait(2)
+    assert sink.left == 0
+
+
+def test_what_another_replica_or_a_hand_removed_counts_against_the_limit() -> None:
+    sink = Sink(floor=3)
+    sink.say(pay(*hosts(10)))
+    sink.wants = services()
+    sink.look()
+    sink.there = holdings(pay(*pay(*hosts(10)).endpoints[6:]))  # it took six where three were due
+    assert sink.look().budget == 0
+    sink.wait(PER - 1)
+    assert sink.left == 4
+
+
+def test_what_was_let_go_and_is_wanted_again_counts_since_it_may_be_gone_already() -> None:
+    sink = Sink(floor=3)
+    sink.say(pay(*hosts(4)))
+    for _ in range(5):
+        sink.wants = services(pay(*hosts(3)))
+        sink.look()
+        sink.wants = services(pay(*hosts(4)))
+        sink.look()
+    assert (sink.look().budget, sink.left) == (0, 4)
+    assert reasons(sink.say(pay(*hosts(3)))) == {"limit": 1}
+
+
+# Orphans
+
+
+@pytest.mark.promise("law-1", "law-2")
+def test_a_fresh_process_that_meets_a_wiped_registry_removes_nothing() -> None:
+    sink = Sink(pay(*hosts(10)), service("shop/cart", *hosts(1)))
+    found = sink.say()
+    assert (sink.left, reasons(found)) == (11, {"orphan": 11})
+    assert sink.wait(AGREEMENT - 1).retained == services(pay(*hosts(10)), service("shop/cart", *hosts(1)))
+
+
+def test_an_orphan_is_withheld_from_the_first_one_on_and_goes_after_thirty_minutes_of_agreement() -> None:
+    sink = Sink(pay(*hosts(2)))
+    found = sink.say(pay(*hosts(1)))
+    assert told(found) == [("10.0.0.2:80", "orphan")]
+    assert found.wake_at == sink.now + AGREEMENT
+    sink.wait(AGREEMENT)
+    assert sink.left == 1
+
+
+def test_orphans_use_nothing_of_the_limit() -> None:
+    sink = Sink(pay(*hosts(50)), floor=3)
+    sink.say(pay(*hosts(50)[:3]))
+    sink.wait(AGREEMENT)
+    assert (sink.left, sink.look().budget) == (3, 3)
+
+
+def test_an_orphan_that_is_wanted_once_is_an_orphan_no_more() -> None:
+    sink = Sink(pay(*hosts(2)))
+    sink.say(pay(*hosts(1)))
+    sink.say(pay(*hosts(2)))
+    sink.say(pay(*hosts(1)))
+    assert sink.left == 1
+
+
+# Before the first whole view
+
+
+@pytest.mark.promise("law-3")
+def test_nothing_is_removed_before_every_source_was_read_whole_known_orphan_accepted_or_empty() -> None:
+    bare = name("shop/bare")
+    sink = Sink(pay(*hosts(3)))
+    sink.there = sink.there.with_({bare: Holding((record("bare", "shop/bare"),))})
+    sink.sources = UNSEEN
+    sink.say(pay(*hosts(3)))  # its snapshot stands in
+    found = sink.say(pay(*hosts(1)))
+    sink.accept("10.0.0.3:80")
+    sink.wait(2 * HOUR)
+    assert [str(e.id) for e in sink.there[PAY].endpoints] == hosts(3)
+    assert found.retained[bare] == Service(bare)
+    assert told(found) == [("bare", "waiting"), ("10.0.0.2:80", "waiting"), ("10.0.0.3:80", "waiting")]
+    assert (reasons(found), found.wake_at) == ({"waiting": 3}, None)
+    assert "zk" in found.withheld[PAY][0].text
+    sink.sources = SYNCED
+    found = sink.wait(0)
+    assert ([str(e.id) for e in sink.there[PAY].endpoints], bare in found.retained) == (hosts(1), False)
+
+
+@pytest.mark.promise("law-3")
+def test_the_thirty_minutes_of_an_orphan_begin_when_every_source_was_read_whole() -> None:
+    sink = Sink(pay(*hosts(1)))
+    sink.sources = UNSEEN
+    sink.say()
+    sink.wait(2 * AGREEMENT)
+    sink.sources = SYNCED
+    assert reasons(sink.wait(0)) == {"orphan": 1}
+    sink.wait(AGREEMENT - 1)
+    assert sink.left == 1
+    sink.wait(1)
+    assert sink.left == 0
+
+
+def test_a_source_that_joins_later_is_waited_for_too() -> None:
+    sink = Sink(floor=3)
+    sink.say(pay(*hosts(10)))
+    sink.wants = services(pay(*hosts(8)))
+    sink.look()  # let go, and not yet gone
+    sink.sources = UNSEEN
+    assert reasons(sink.wait(0)) == {"waiting": 2}
+    assert sink.left == 10
+
+
+# Operators
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_accepted_goes_at_once_and_beside_the_limit(known: bool) -> None:
+    sink = Sink(pay(*hosts(10)), floor=0, at_once=0.0)
+    if known:
+        sink.say(pay(*hosts(10)))
+    sink.say()
+    found = sink.accept(*hosts(10)[:6])
+    assert (sink.left, reasons(found)) == (4, {"limit" if known else "orphan": 4})
+
+
+def test_a_word_serves_one_absence() -> None:
+    sink = Sink(floor=0, at_once=0.0)
+    sink.say(pay(*hosts(2)))
+    sink.say(pay(*hosts(1)))
+    sink.accept("10.0.0.2:80")
+    assert sink.left == 1
+    sink.say(pay(*hosts(2)), after=10)
+    found = sink.say(pay(*hosts(1)), after=10)
+    assert (reasons(found), sink.left) == ({"limit": 1}, 2)
+    sink.accept("10.0.0.2:80")
+    assert sink.left == 1
+
+
+def test_a_word_for_what_is_wanted_lets_nothing_go_later() -> None:
+    sink = Sink(floor=0, at_once=0.0)
+    sink.say(pay(*hosts(2)))
+    sink.accept("10.0.0.2:80")
+    assert reasons(sink.say(pay(*hosts(1)), after=1)) == {"limit": 1}
+
+
+def test_a_word_outlives_the_process_that_heard_it() -> None:
+    again = Sink(pay(*hosts(2)))
+    again.words = {(PAY, eid("10.0.0.2:80")): 5.0}
+    again.say(pay(*hosts(1)))
+    assert again.left == 1
+
+
+# Upsert-only
+
+
+def test_an_upsert_only_sink_never_loses_anything() -> None:
+    bare = name("shop/bare")
+    sink = Sink(pay(*hosts(2)), mode="upsert-only")
+    sink.there = sink.there.with_({bare: Holding((record("bare", "shop/bare"),))})
+    sink.say(service("shop/cart", *hosts(2)))
+    found = sink.say(service("shop/cart", endpoint("10.0.0.1:80", weight=9)), after=1)
+    sink.words = {(PAY, eid(host)): sink.now for host in hosts(2)}
+    sink.wait(3 * HOUR)
+    assert sink.left == 4
+    assert set(told(found)) == {
+        ("bare", "upsert-only"),
+        ("10.0.0.1:80", "upsert-only"),
+        ("10.0.0.2:80", "upsert-only"),
+    }
+    assert (reasons(found), found.wake_at) == ({"upsert-only": 4}, None)
+    assert sink.there[name("shop/cart")].endpoints == (endpoint("10.0.0.1:80", weight=9), endpoint("10.0.0.2:80"))
+    assert bare in found.retained
+
+
+# Memory
+
+
+@pytest.mark.promise("law-7")
+def test_what_came_and_went_leaves_nothing_behind() -> None:
+    sink = Sink()
+    for round_ in range(100):
+        sink.say(*(service(f"shop/s{i}", *hosts(2, net=f"10.{round_}")) for i in range(5)), after=1)
+    sink.say()
+    for _ in range(5):
+        sink.wait(AGREEMENT + 1)
+    assert sink.there == {}
+    kept = vars(sink.judge)
+    sizes = {key: len(value) for key, value in kept.items() if isinstance(value, dict | list | set) or key == "_spent"}
+    assert max(size for key, size in sizes.items() if key not in ("_in", "_texts")) <= 64, sizes
+
+
+@pytest.mark.promise("law-7")
+def test_what_was_wanted_and_never_written_is_remembered_up_to_a_bound() -> None:
+    judge = Judge(export())
+    for i in range(30):
+        wants = services(service("shop/s", *hosts(1000, net=f"10.{i}0")))
+        judge.step(wants, Table(), SYNCED, {}, float(i))
+    assert len(judge._left) <= 10_000
+
+
+# The laws
+
+HOSTS = [f"10.0.0.{i}:80" for i in range(1, 5)]
+NAMES = ["shop/a", "shop/b"]
+said = st.dictionaries(st.sampled_from(NAMES), st.frozensets(st.sampled_from(HOSTS)))
+intervals = st.sampled_from([0.0, 1.0, 100.0, PER - 1, PER + 1, AGREEMENT / 2, AGREEMENT])
+moments = st.lists(
+    st.tuples(
+        intervals,
+        said,
+        st.sampled_from([SYNCED, SYNCED, SYNCED, LOST]),
+        st.booleans(),  # the sink is written
+        st.booleans(),  # the sink is read
+    ),
+    max_size=14,
+)
+Moments = list[tuple[float, dict[str, frozenset[str]], Sources, bool, bool]]
+
+
+def of(view: Mapping[str, Iterable[str]]) -> Services:
+    return services(*(service(text, *sorted(them)) for text, them in view.items() if them))
+
+
+def ids(view: Mapping[ServiceName, Service | Holding]) -> set[Key]:
+    return {(key, e.id) for key, one in view.items() for e in one.endpoints}
+
+
+class World:
+    """A sink with compare-and-set, and an outlet that may be late to read or to write."""
+
+    def __init__(self, there: Services) -> None:
+        self.records: dict[ServiceName, dict[str, Record]] = {n: fit(one) for n, one in there.items()}
+        self.ends: dict[ServiceName, dict[str, Endpoint]] = {
+            n: dict(zip(fit(one), one.endpoints, strict=True)) for n, one in there.items()
+        }
+        self.writes = 0
+
+    def read(self) -> Holdings:
+        return Table(
+            {
+                key: Holding(
+                    tuple(sorted(them.values(), key=lambda r: r.key)),
+                    tuple(sorted(self.ends[key].values(), key=lambda e: e.id)),
+                )
+                for key, them in self.records.items()
+                if them
+            }
+        )
+
+    def write(self, retained: Services, seen: Holdings) -> set[Key]:
+        """Make the plans; the endpoints that went by it."""
+        gone: set[Key] = set()
+        for key in sorted({*retained, *seen}):
+            want = retained.get(key, Service(key))
+            for change in plan(list(fit(want).values()), seen.get(key, Holding())).changes:
+                them, ends = self.records.setdefault(key, {}), self.ends.setdefault(key, {})
+                at = change.record.key
+                if them.get(at) != (change.replaces if isinstance(change, Put) else change.record):
+                    continue  # Conflict
+                self.writes += 1
+                if isinstance(change, Put):
+                    them[at] = change.record
+                    ends[at] = next(e for e in want.endpoints if str(e.id) == at)
+                else:
+                    del them[at]
+                    gone.add((key, ends.pop(at).id))
+        return gone
+
+
+def fit(one: Service) -> dict[str, Record]:
+    return {str(e.id): record(str(e.id), str(one.name), repr(e)) for e in one.endpoints}
+
+
+@given(said, moments)
+def test_whatever_is_wanted_removals_stay_below_the_limit_in_any_window_unless_all_sources_agreed(
+    there: dict[str, frozenset[str]], steps: Moments
+) -> None:
+    floor = 2
+    judge, world, now = Judge(export(at_once=0.0, floor=floor)), World(of(there)), 0.0
+    known: set[Key] = set()
+    agreed: dict[Key, float] = {}  # seconds in sync for which it was not wanted
+    since_sync = LOST
+    removed: list[tuple[float, Key]] = []
+    seen = world.read()
+    for after, view, sources, writes, reads in steps:
+        now += after
+        if since_sync.in_sync:
+            agreed = {key: seconds + after for key, seconds in agreed.items()}
+        since_sync = sources
+        wants = of(view)
+        if reads:
+            seen = world.read()
+        known |= ids(wants)
+        agreed = {key: agreed.get(key, 0.0) for key in ids(seen) | ids(world.read()) if key not in ids(wants)}
+        found = judge.step(wants, seen, sources, {}, now)
+        assert ids(wants) <= ids(found.retained) <= ids(wants) | ids(seen)
+        assert ids(found.retained) - ids(wants) == {
+            (key, one.what) for key, them in found.withheld.items() for one in them
+        }
+        assert sum(found.counts.values()) == len(ids(found.retained) - ids(wants))
+        if not writes:
+            continue
+        for key in world.write(found.retained, seen):
+            assert key not in ids(wants)
+            if agreed.get(key, 0.0) < AGREEMENT - 0.001:
+                assert key in known  # an orphan waits for agreement
+                removed.append((now, key))
+    for end, _ in removed:
+        assert len([at for at, _ in removed if end - PER < at <= end]) <= floor
+
+
+@given(said, moments)
+def test_in_the_end_the_sink_says_what_is_wanted_and_is_written_no_more(
+    there: dict[str, frozenset[str]], steps: Moments
+) -> None:
+    judge, world, now = Judge(export(floor=1, at_once=0.0)), World(of(there)), 0.0
+    wants: Services = Table()
+    for after, view, sources, writes, _ in steps:
+        now, wants = now + after, of(view)
+        seen = world.read()
+        found = judge.step(wants, seen, sources, {}, now)
+        if writes:
+            world.write(found.retained, seen)
+            assert ids(world.read()) == ids(found.retained)
+    for _ in range(40):  # sleep as long as is asked for, and no longer
+        seen = world.read()
+        found = judge.step(wants, seen, SYNCED, {}, now)
+        world.write(found.retained, seen)
+        found = judge.step(wants, world.read(), SYNCED, {}, now)
+        if found.wake_at is None:
+            break
+        assert found.wake_at > now
+        now = found.wake_at
+    assert ids(world.read()) == ids(wants)
+    assert found.withheld == {}
+    before = world.writes
+    world.write(found.retained, world.read())
+    assert world.writes == before
+
+
+words = st.dictionaries(
+    st.tuples(st.sampled_from(NAMES).map(name), st.sampled_from(HOSTS).map(eid)), st.floats(0, 100), max_size=3
+)
+
+
+@given(
+    said, moments, st.lists(words, min_size=14, max_size=14), st.sampled_from(["sync", "upsert-only"]), st.booleans()
+)
+def test_sharing_changes_no_judgement_and_equal_steps_give_equal_ones(
+    there: dict[str, frozenset[str]], steps: Moments, spoken: list[dict[Key, float]], mode: Mode, waits: bool
+) -> None:
+    one, other = Judge(export(mode, floor=1)), Judge(export(mode, floor=1))
+    world, now = World(of(there)), 0.0
+    wants: Services = Table()
+    for (after, view, sources, writes, _), accepted in zip(steps, spoken, strict=False):
+        now += after
+        sources = UNSEEN if waits and now < PER else sources
+        anew = of(view)
+        wants = wants.with_({key: anew.get(key) for key in {*wants, *anew} if anew.get(key) != wants.get(key)})
+        seen = world.read()
+        first = one.step(wants, seen, sources, accepted, now)
+        assert first == other.step(anew, world.read(), sources, dict(accepted), now)
+        if sources.unseen or mode == "upsert-only":
+            assert ids(seen) <= ids(first.retained)
+        if writes:
+            world.write(first.retained, seen)
+
+
+@given(said, moments)
+def test_a_wiped_source_of_a_fresh_process_removes_nothing_for_thirty_minutes(
+    there: dict[str, frozenset[str]], steps: Moments
+) -> None:
+    judge, world = Judge(export()), World(of(there))
+    before = world.read()
+    now = 0.0
+    for after, _, sources, _, _ in steps:
+        now += after
+        if now >= AGREEMENT:
+            break
+        world.write(judge.step(Table(), world.read(), sources, {}, now).retained, world.read())
+    assert (world.read(), world.writes) == (before, 0)
+
+
+def test_one_change_leaves_all_others_the_same_objects() -> None:
+    many = [service(f"shop/s{i}", *hosts(3)) for i in range(50)]
+    sink = Sink(*many, service("shop/orphan", "10.0.0.1:80"))
+    first = sink.say(*many)
+    second = sink.say(service("shop/s7", "10.9.9.9:80"), *many[:7], *many[8:])
+    assert [str(n) for n in first.retained if second.retained[n] is not first.retained[n]] == ["shop/s7"]
+    assert second.withheld is first.withheld
+    assert isinstance(second.withheld[name("shop/orphan")][0].what, EndpointId)
