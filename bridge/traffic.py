@@ -99,15 +99,16 @@ def default_port(service: Merged, policy: Policy, served: Label | None) -> Label
         return policy.port
     lowest: dict[Label, int] = {}
     some: tuple[Port, ...] = ()
-    for endpoint in service.endpoints():
-        if endpoint.ports is some:
-            continue
-        some = endpoint.ports
-        for port in some:
-            label = port.name or ("" if port is some[0] else port.number)
-            if label == served:
-                return label
-            lowest[label] = min(port.number, lowest.get(label, port.number))
+    for group in service.groups:
+        for endpoint in group.endpoints:
+            if endpoint.ports is some:
+                continue
+            some = endpoint.ports
+            for port in some:
+                label = port.name or ("" if port is some[0] else port.number)
+                if label == served:
+                    return label
+                lowest[label] = min(port.number, lowest.get(label, port.number))
     if served is not None and not lowest:
         return served
     if "http" in lowest:

@@ -181,8 +181,14 @@ def _parsed(data: bytes, delta: bool) -> Request:
 # Writing: parts.
 
 
-@lru_cache(maxsize=65_536)
+_SHORT = tuple(bytes((number,)) for number in range(0x80))
+
+
 def _varint(number: int) -> bytes:
+    if number < 0x80:
+        return _SHORT[number]
+    if number < 0x4000:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     written = bytearray()
     while number > 0x7F:
         written.append(number & 0x7F | 0x80)
@@ -205,10 +211,12 @@ def _any(type_url: str, content: bytes) -> bytes:
 
 def assignment(name: str, told: Assignment) -> bytes:
     """A ClusterLoadAssignment; WireError when Envoy would refuse it."""
+    places = [_field(2, _place(place)) for place in told.places]
     _check(told)
-    return _any(EDS, _field(1, _name(name)) + b"".join([_field(2, _place(place)) for place in told.places]))
+    return _ASSIGNMENT + _field(2, b"".join([_field(1, _name(name)), *places]))
 
 
+_ASSIGNMENT = _field(1, EDS.encode())
 _HEALTH = {Health.HEALTHY: 1, Health.UNHEALTHY: 2, Health.DRAINING: 3, Health.DEGRADED: 5}  # core.v3.HealthStatus
 
 
@@ -225,19 +233,22 @@ def _tail(port: int, health: Health, weight: int) -> tuple[bytes, bytes]:
     return b"\x18" + _varint(port), b"\x10%c\x22%c\x08%b" % (_HEALTH[health], 1 + len(counted), counted)
 
 
-def _hosts(hosts: Sequence[Host]) -> bytes:
-    """The lb_endpoints fields of LocalityLbEndpoints; an address is so short that every length is one byte.
+def _hosts(hosts: Sequence[Host]) -> tuple[bytes, int]:
+    """The lb_endpoints fields of LocalityLbEndpoints, and what they weigh.
+
+    WireError for a host that Envoy would refuse. An address is so short that every length is one byte.
 
     Most hosts differ in nothing but their address, so what stands around one is made once for all that are alike.
     """
     parts: list[bytes] = []
     heads: dict[int, bytes] = {}  # by the length of the address
     port, health, weight, number, standing, tail = 0, None, 0, b"", b"", b""
-    before = ""
+    before, weighs = "", 0
     for text, its_port, its_health, its_weight in hosts:
         if text <= before and (text < before or its_port <= port):
             raise WireError(f"{text}:{its_port} stands twice in a locality, or not in its place")
         before = text
+        weighs += its_weight
         if its_port != port or its_health is not health or its_weight != weight:
             port, health, weight = its_port, its_health, its_weight
             try:
@@ -261,7 +272,7 @@ def _hosts(hosts: Sequence[Host]) -> bytes:
                 len(address),
             )
         parts += (head, address, tail)
-    return b"".join(parts)
+    return b"".join(parts), weighs
 
 
 @lru_cache(maxsize=4096)
@@ -272,9 +283,13 @@ def _locality(locality: Locality) -> bytes:
 
 
 def _place(place: Place) -> bytes:
+    hosts, weighs = _hosts(place.hosts)
+    if not hosts:
+        raise WireError(f"locality {'/'.join(place.locality)!r} has no hosts")
+    if weighs != place.weight:
+        raise WireError(f"locality {'/'.join(place.locality)!r} does not weigh what its hosts weigh")
     priority = b"\x28" + _varint(place.priority) if place.priority else b""
-    weight = _field(3, b"\x08" + _varint(place.weight))
-    return b"".join([_locality(place.locality), _hosts(place.hosts), weight, priority])
+    return b"".join([_locality(place.locality), hosts, _field(3, b"\x08" + _varint(weighs)), priority])
 
 
 def _name(name: str) -> bytes:
@@ -288,14 +303,10 @@ def _name(name: str) -> bytes:
 
 
 def _check(told: Assignment) -> None:
-    """Refuse what Envoy refuses of a whole, so that it never comes to that (rules 10 and 12)."""
+    """Refuse what Envoy refuses of all localities together, so that it never comes to that (rules 10 and 12)."""
     sums: dict[int, int] = {}
     count = 0
     for place in told.places:
-        if not place.hosts:
-            raise WireError(f"locality {'/'.join(place.locality)!r} has no hosts")
-        if place.weight != sum([weight for _, _, _, weight in place.hosts]):
-            raise WireError(f"locality {'/'.join(place.locality)!r} does not weigh what its hosts weigh")
         sums[place.priority] = sums.get(place.priority, 0) + place.weight
         count += len(place.hosts)
     # Within a locality the order tells whether one stands twice.
