@@ -1,7 +1,7 @@
 """The engine as tests run it: memory registries, a clock that stands still, nothing of the machine."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,8 @@ from bridge.kit import Clock
 from bridge.kit.address import Allow
 from bridge.merge import Catalog
 from bridge.model import EndpointId, SourceName
-from bridge.runtime.engine import Engine, EngineSettings, EngineSource
+from bridge.runtime.election import Elector
+from bridge.runtime.engine import Engine, EngineExport, EngineSettings, EngineSource
 from bridge.runtime.lookup import Answer, Lookup
 from bridge.runtime.probe import Probe
 from bridge.runtime.reading import Reading
@@ -116,6 +117,8 @@ async def running(
     optional: Iterable[str] = (),
     settle: float = 0.1,
     publish: Callable[[Catalog], None] | None = None,
+    exports: Sequence[EngineExport] = (),
+    elector: Elector | None = None,
     **registries: MemoryRegistry,
 ) -> AsyncIterator[Run]:
     """An engine over `registries`, by name; those of `optional` are not required."""
@@ -136,6 +139,8 @@ async def running(
         publishes,
         lookup=lookup or Zone(clock),
         probe=probe,
+        exports=exports,
+        elector=elector,
     )
     engine.open()
     with capture_logs() as log:

@@ -29,3 +29,13 @@ def again(clock: Clock, but: type[Exception] | None = None) -> AsyncRetrying:
         return isinstance(error, Exception) and not (but is not None and isinstance(error, but))
 
     return AsyncRetrying(sleep=clock.sleep, wait=_ByReaction(), retry=retry_if_exception(retry), reraise=True)
+
+
+def pause(attempt: int, denied: bool) -> float:
+    """Seconds to leave one thing alone after its error number `attempt`, from 1, while others go on."""
+    state = RetryCallState(_RETRYING, None, (), {})
+    state.attempt_number = attempt
+    return (SLOWLY if denied else SOON)(state)
+
+
+_RETRYING = AsyncRetrying()

@@ -50,6 +50,15 @@ class Seen(NamedTuple):
     since: float  # monotonic
 
 
+class _Sent(NamedTuple):
+    """A claim that was written, or may have been, and is not seen yet."""
+
+    claim: Claim
+    asked: float  # when a reading was asked for, monotonic
+    read: int  # what had been read
+    refused: bool  # something else stood there than what it was to replace
+
+
 class Claiming:
     """The claim of one target."""
 
@@ -64,7 +73,7 @@ class Claiming:
         self._elected: int | None = None  # that term of the election
         self._highest = 0  # term that ever stood there
         self._renewed = float("-inf")
-        self._sent: tuple[Claim, float, int] | None = None  # not seen yet; when, and what had been read
+        self._sent: _Sent | None = None
 
     def lead(self, term: Term | None) -> None:
         """What the election says now."""
@@ -81,19 +90,21 @@ class Claiming:
         self._read = read
         if claim is not None:
             self._highest = max(self._highest, claim.term)
-        if self._sent is not None and (_same(claim, self._sent[0]) or read >= self._sent[2] + 2):
-            self._sent = None
+        if (sent := self._sent) is not None:
+            other = sent.refused and (claim.revision if claim is not None else None) != sent.claim.revision
+            if other or _same(claim, sent.claim) or read >= sent.read + 2:  # the one before may have begun earlier
+                self._sent = None
 
     def sent(self, claim: Claim, before: float) -> None:
         """The registry took `claim`; `before` is when it was sent."""
         assert self._term is not None
         self._held, self._elected, self._renewed = claim.term, self._term.number, before
         self._highest = max(self._highest, claim.term)
-        self._sent = claim, before, self._read
+        self._sent = _Sent(claim, before, self._read, False)
 
     def refused(self, claim: Claim, now: float) -> None:
-        """The registry has another claim than the one that we saw, or its answer is lost: look before going on."""
-        self._sent = claim, now, self._read
+        """The registry has another claim than the one that we saw: look before going on."""
+        self._sent = _Sent(claim, now, self._read, True)
 
     def opinion(self, now: float) -> Opinion:
         """Whether we may write at `now`."""
@@ -135,7 +146,12 @@ class Claiming:
 
     def unseen(self, now: float) -> bool:
         """Whether the registry has to be read again, since what was written is not seen for too long."""
-        return self._sent is not None and now >= self._sent[1] + CONFIRM
+        return self._sent is not None and now >= self._sent.asked + CONFIRM
+
+    def looked(self, now: float) -> None:
+        """The registry was asked to be read again."""
+        if self._sent is not None:
+            self._sent = self._sent._replace(asked=now)
 
     def wake_at(self, now: float) -> float | None:
         """When an answer could be another one, without anything being observed; monotonic seconds."""
@@ -143,7 +159,7 @@ class Claiming:
         if self._term is not None:
             moments.append(self._term.until)
         if self._sent is not None:
-            moments.append(self._sent[1] + CONFIRM)
+            moments.append(self._sent.asked + CONFIRM)
         return min((one for one in moments if now < one < float("inf")), default=None)
 
     def _holds(self) -> bool:

@@ -1,4 +1,4 @@
-"""What operators decided: accepted holds and freezes, in one small versioned document beside the snapshot."""
+"""What operators decided: accepted holds and removals, freezes, in one small versioned document beside the snapshot."""
 
 import asyncio
 import fcntl
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from bridge.adapter import Problem
+from bridge.adapter import Problem, Target
 from bridge.errors import ConfigError, Conflict, Unavailable
 from bridge.kit import Clock
 from bridge.kit.files import replace
@@ -38,11 +38,13 @@ class Orders(NamedTuple):
 
     `accepted` are holds that may go, each with the moment (seconds since the epoch) at which an operator said so;
     `health` is that moment for a flood of bad health; the source is frozen until `frozen`, monotonic seconds.
+    `removals` are endpoints of ours that may go from a target of this registry, each with the moment likewise.
     """
 
     accepted: Mapping[tuple[ServiceName, EndpointId], float] = MappingProxyType({})
     health: float | None = None
     frozen: float | None = None
+    removals: Mapping[Target, Mapping[tuple[ServiceName, EndpointId], float]] = MappingProxyType({})
 
 
 InForce = Mapping[SourceName, Orders]
@@ -56,6 +58,7 @@ class Document:
     accepted: Mapping[tuple[SourceName, ServiceName, EndpointId], float] = field(default_factory=dict)
     health: Mapping[SourceName, float] = field(default_factory=dict)
     frozen: Mapping[SourceName, float] = field(default_factory=dict)
+    removals: Mapping[tuple[SourceName, Target, ServiceName, EndpointId], float] = field(default_factory=dict)
 
 
 class Decisions:
@@ -111,6 +114,13 @@ class Decisions:
         """Believe the bad health that a source reports; Unavailable when it cannot be written down."""
         await self._update(lambda old: with_fields(old, health={**old.health, source: now}))
 
+    async def accept_removals(
+        self, registry: SourceName, target: Target, them: Iterable[tuple[ServiceName, EndpointId]], now: float
+    ) -> None:
+        """Let these endpoints of ours go from there, said at `now`; Unavailable when that cannot be written."""
+        entries = {(registry, target, service, endpoint): now for service, endpoint in them}
+        await self._update(lambda old: with_fields(old, removals={**old.removals, **entries}))
+
     async def freeze(self, source: SourceName, until: float) -> None:
         """Let the last view of `source` stand until `until`, seconds since the epoch."""
         await self._update(lambda old: with_fields(old, frozen={**old.frozen, source: until}))
@@ -135,6 +145,7 @@ class Decisions:
             {key: at for key, at in document.accepted.items() if self._lives(("accepted", *key, at), at + EXPIRES)},
             {key: at for key, at in document.health.items() if self._lives(("health", key, at), at + EXPIRES)},
             {key: until for key, until in document.frozen.items() if self._lives(("frozen", key, until), until)},
+            {key: at for key, at in document.removals.items() if self._lives(("removals", *key, at), at + EXPIRES)},
         )
 
     def _lives(self, key: tuple[object, ...], wall: float) -> bool:
@@ -153,9 +164,14 @@ class Decisions:
         for (source, service, endpoint), at in living.accepted.items():
             accepted.setdefault(source, {})[service, endpoint] = at
         frozen = {name: self._end(("frozen", name, until), until) for name, until in living.frozen.items()}
+        removals: dict[SourceName, dict[Target, dict[tuple[ServiceName, EndpointId], float]]] = {}
+        for (registry, target, service, endpoint), at in living.removals.items():
+            removals.setdefault(registry, {}).setdefault(target, {})[service, endpoint] = at
         in_force = {
-            source: Orders(accepted.get(source, {}), living.health.get(source), frozen.get(source))
-            for source in sorted({*accepted, *living.health, *frozen})
+            source: Orders(
+                accepted.get(source, {}), living.health.get(source), frozen.get(source), removals.get(source, {})
+            )
+            for source in sorted({*accepted, *living.health, *frozen, *removals})
         }
         if in_force != self.current.value:
             self.current.set(in_force)
@@ -180,6 +196,7 @@ def parse(text: bytes, where: str) -> Document:
             {_key(one): float(one["at"]) for one in said["accepted"]},
             {SourceName(one["source"]): float(one["at"]) for one in said["health"]},
             {SourceName(one["source"]): float(one["until"]) for one in said["freezes"]},
+            {_removal(one): float(one["at"]) for one in said.get("removals", ())},
         )
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{where}: is no decisions document ({error!r}); mend it or move it away") from error
@@ -215,6 +232,11 @@ def _key(one: Any) -> tuple[SourceName, ServiceName, EndpointId]:
     )
 
 
+def _removal(one: Any) -> tuple[SourceName, Target, ServiceName, EndpointId]:
+    registry, service, endpoint = _key(one)
+    return registry, Target(str(one["target"])), service, endpoint
+
+
 def _plain(document: Document, version: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -225,6 +247,17 @@ def _plain(document: Document, version: int) -> dict[str, Any]:
         ],
         "health": [{"source": source, "at": at} for source, at in sorted(document.health.items())],
         "freezes": [{"source": source, "until": until} for source, until in sorted(document.frozen.items())],
+        "removals": [
+            {
+                "source": source,
+                "target": target,
+                "service": str(service),
+                "address": endpoint.address,
+                "port": endpoint.port,
+                "at": at,
+            }
+            for (source, target, service, endpoint), at in sorted(document.removals.items())
+        ],
     }
 
 

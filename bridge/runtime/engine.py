@@ -1,4 +1,4 @@
-"""The wiring of what moves: intakes to settle, merge and publish; start, snapshot and counts around it."""
+"""The wiring of what moves: intakes to settle, merge and publish, and on to outlets; start and counts around it."""
 
 import asyncio
 import time
@@ -8,19 +8,25 @@ from pathlib import Path
 
 import structlog
 
-from bridge.adapter import Problem, Source
+from bridge.adapter import Problem, Sink, Source, Target
+from bridge.exports import Export
 from bridge.guard import Removals
 from bridge.kit import Clock
+from bridge.kit.mark import Mark
 from bridge.merge import Catalog, Input, Inputs, merge
 from bridge.model import Services, SourceName
 from bridge.runtime.clock import Alarm
 from bridge.runtime.decisions import Decisions
+from bridge.runtime.election import Elector, Leadership
+from bridge.runtime.exported import Exported
 from bridge.runtime.garbage import Garbage
 from bridge.runtime.intake import Intake
 from bridge.runtime.keep import Keeper
 from bridge.runtime.latest import Latest
 from bridge.runtime.lookup import Lookup, SystemLookup
+from bridge.runtime.outlet import Outlet
 from bridge.runtime.probe import Probe, connects
+from bridge.runtime.rate import Rate
 from bridge.runtime.reading import Reading
 from bridge.runtime.settle import Settle
 from bridge.runtime.snapshot import Snapshots, View
@@ -45,6 +51,21 @@ class EngineSource:
     source: Source
     removals: Removals
     screen: ScreenPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class EngineExport:
+    """One target to write, of a registry that is read too.
+
+    `end`: everything that the owner has there is withdrawn, and a tombstone is left in the claim.
+    """
+
+    registry: SourceName
+    sink: Sink
+    export: Export
+    rate: Rate
+    mark: Mark
+    end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +110,10 @@ class Engine:
         *,
         lookup: Lookup | None = None,
         probe: Probe = connects,
+        exports: Sequence[EngineExport] = (),
+        elector: Elector | None = None,
     ) -> None:
-        """Touch nothing yet: `open` takes the folder, `run` reads."""
+        """Touch nothing yet: `open` takes the folder, `run` reads. Whoever exports names an `elector`."""
         self._sources = tuple(sources)
         self._settings = settings
         self._clock = clock
@@ -115,6 +138,31 @@ class Engine:
             one.name: Latest(Reading(one.name, clock.now())) for one in sources
         }
         self.catalog: Latest[Catalog] = Latest(merge(self._inputs(), None))
+        self.leadership = Leadership(elector, clock) if elector is not None else None
+        self._outlets: list[Outlet] = []
+        if exports:
+            if self.leadership is None:
+                raise ValueError("who exports takes part in an election")
+            self._outlets = [
+                Outlet(
+                    one.registry,
+                    one.sink,
+                    one.export,
+                    mark=one.mark,
+                    rate=one.rate,
+                    end=one.end,
+                    catalog=self.catalog,
+                    readings=self.readings,
+                    leadership=self.leadership,
+                    decisions=self.decisions,
+                    clock=clock,
+                    keeper=self._keeper,
+                )
+                for one in exports
+            ]
+        self.exported: dict[tuple[SourceName, Target], Latest[Exported]] = {
+            (one.registry, one.export.target): outlet.cell for one, outlet in zip(exports, self._outlets, strict=False)
+        }
 
     def open(self) -> None:
         """Take the snapshot folder and read what is in it; ConfigError when another bridge has it."""
@@ -140,7 +188,11 @@ class Engine:
             self.readings[one.name].watch(self._read)
 
     async def run(self) -> None:
-        """Read, merge and publish until cancelled; the last view is written to the snapshot folder on the way out."""
+        """Read, merge, publish and write until cancelled.
+
+        On the way out the writes under way come to their end before anything is closed, and the last view is written
+        to the snapshot folder.
+        """
         self.open()
         self._publish(self.catalog.value)
         self._opened, self._running = self._clock.now(), True
@@ -155,8 +207,13 @@ class Engine:
                 keep(group, "snapshot", self._snapshotting)
                 if self._settings.garbage:
                     keep(group, "garbage", self.garbage.run)
+                if self.leadership is not None:
+                    keep(group, "election", self.leadership.run)
                 for intake in self._intakes.values():
                     intake.start(group)
+                async with asyncio.TaskGroup() as writers:
+                    for outlet in self._outlets:
+                        outlet.start(writers)
         finally:
             self._running = False
             self._snapshots.write_now(self._to_keep())

@@ -11,7 +11,6 @@ from bridge.model import Service, ServiceName, Services
 from bridge.table import Table
 from bridge.testing.records import said
 
-
 ONLY = Target("")
 """The target of a registry that has one."""
 
