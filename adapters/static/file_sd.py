@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 from adapters.static import records
-from adapters.static.records import Flaw, FlawError, Scope
-from bridge.kit import address, names
+from adapters.static.records import Flaw, FlawError, Group, Made, Scope
+from bridge.kit import address
 from bridge.kit.place import excerpt
 from bridge.kit.settings import nearest
 from bridge.model import Endpoint, Locality, Metadata, ServiceName
@@ -18,23 +18,6 @@ class Labels(NamedTuple):
     service: str
     zone: str
     weight: str
-
-
-class Group(NamedTuple):
-    """What became of one group; `spelled` is its name as it stood there."""
-
-    name: ServiceName
-    spelled: str
-    endpoints: tuple[Endpoint, ...]
-
-
-class Made(NamedTuple):
-    """The groups of one file; `bad` of its `instances` are refused, and `flaws` say why."""
-
-    groups: tuple[Group, ...]
-    flaws: tuple[Flaw, ...]
-    instances: int
-    bad: int
 
 
 def read(value: list[Any], scope: Scope, labels: Labels) -> Made:
@@ -83,7 +66,7 @@ class _Labels(NamedTuple):
         try:
             if label not in said:
                 raise ValueError(f"the label {label!r} is to name the service, and is not there")
-            name, spelled = _name(_text(said[label]), scope.namespace)
+            name, spelled = records.foreign_name(_text(said[label]), scope.namespace)
             locality, weight = scope.locality, 1
             label, kind = labels.zone, "zone"
             if label in said:
@@ -91,7 +74,7 @@ class _Labels(NamedTuple):
                 locality = records.locality(locality.region, zone, locality.sub_zone)
             label, kind = labels.weight, "weight"
             if label in said:
-                weight = _weight(_text(said[label]))
+                weight = records.number_of(_text(said[label]), "weight", 1, records.MAX_WEIGHT)
             label, kind = "", "metadata"
             kept = {key: said[key] for key in said if key not in labels and not key.startswith("__")}
             return cls(name, spelled, locality, weight, records.metadata(kept))
@@ -135,18 +118,3 @@ def _text(value: Any) -> str:
     if type(value) is int:
         return str(value)
     raise ValueError(f"{excerpt(value)} is not text; put it into quotes")
-
-
-def _name(text: str, namespace: str) -> tuple[ServiceName, str]:
-    """A job's name made into labels, and as it stands, to tell two apart that come to the same labels."""
-    before, slash, name = text.rpartition("/")
-    if not slash:
-        before = namespace
-    made = names.normalised(name)
-    return names.service_name(f"{names.normalised(before)}/{made}" if before else made), f"{before}/{name}"
-
-
-def _weight(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise ValueError(f"weight {excerpt(text)} is not a whole number")
-    return records.number(int(text), "weight", 1, records.MAX_WEIGHT)

@@ -1,20 +1,31 @@
 """What the text of one inventory says."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from adapters.static import blocks, file_sd, native, records
-from adapters.static.records import Flaw, FlawError, Scope
+from adapters.static import (
+    ansible,
+    ansible_ini,
+    ansible_tree,
+    blocks,
+    consul,
+    csv_table,
+    endpointslice,
+    file_sd,
+    native,
+    records,
+    shapes,
+)
+from adapters.static.records import IGNORED, Flaw, FlawError, Made, Scope
+from adapters.static.shapes import Format
 from bridge.adapter import Problem
 from bridge.errors import ConfigError
 from bridge.kit import strict_yaml
-from bridge.kit.document import MAX_DEPTH, Document, load
-from bridge.kit.place import dotted, excerpt
+from bridge.kit.document import MAX_DEPTH, Document, load, load_all
+from bridge.kit.place import Path, dotted, excerpt
 from bridge.kit.problems import bounded
 from bridge.kit.settings import nearest
 from bridge.model import Service, ServiceName
-
-Format = Literal["auto", "native", "file_sd"]
 
 SHARE_OF_BAD = 0.1
 """A file of whose instances more are bad is not what it was meant to be, and fails whole."""
@@ -41,14 +52,39 @@ class _Read(NamedTuple):
     lines: tuple[int, ...]
 
 
+class How(NamedTuple):
+    """What the configuration says of reading: the format, what is so of everything, and what words mean."""
+
+    form: Format
+    scope: Scope
+    labels: file_sd.Labels
+    groups: ansible.Groups | None = None
+    columns: csv_table.Columns = csv_table.Columns()
+
+    def reader(self, where: str) -> "Reader":
+        return Reader(where, self.form, self.scope, self.labels, groups=self.groups, columns=self.columns)
+
+
 class Reader:
     """Reads one file again and again, and of a native YAML inventory only the services whose text is another."""
 
-    def __init__(self, where: str, form: Format, scope: Scope, labels: file_sd.Labels) -> None:
+    def __init__(
+        self,
+        where: str,
+        form: Format,
+        scope: Scope,
+        labels: file_sd.Labels,
+        *,
+        groups: ansible.Groups | None = None,
+        columns: csv_table.Columns | None = None,
+    ) -> None:
+        """`labels`, `groups` and `columns` say what file_sd, Ansible and CSV mean by their words."""
         self._where = where
         self._form = form
         self._scope = scope
         self._labels = labels
+        self._groups = groups
+        self._columns = columns or csv_table.Columns()
         self._blocks: dict[str, _Read] = {}
         self._column = 0
 
@@ -56,8 +92,51 @@ class Reader:
         """The whole inventory, or ConfigError, which names file, line and field."""
         if not text.strip():
             raise ConfigError(f"{self._where}: is empty; an inventory without services says `services: []`")
-        read = self._by_blocks(text) if self._form != "file_sd" and not self._where.endswith(".json") else None
-        return read or self._whole(load(text, self._where))
+        if self._form in ("auto", "native") and not self._where.endswith(".json"):
+            read = self._by_blocks(text)
+            if read is not None:
+                return read
+        form = shapes.of_text(text, self._where) if self._form == "auto" else self._form
+        if form == "csv":
+            return self._by_lines(lambda: csv_table.read(text, self._scope, self._columns))
+        if form == "ansible" and ansible_ini.is_ini(text, self._where, else_tree=True):
+            return self._by_lines(lambda: self._ansible(lambda wanted: ansible_ini.read(text, wanted)))
+        return self._whole(*self._document(text, form))
+
+    def _by_lines(self, read: Callable[[], Made]) -> Inventory:
+        """A format whose flaws know the number of their line."""
+
+        def place(path: Path) -> str:
+            return f"{self._where}:{path[0]}" if path else self._where
+
+        try:
+            return gathered(self._where, read(), place)
+        except FlawError as error:
+            raise ConfigError(f"{place(error.path)}: {error.what}") from None
+
+    def _document(self, text: str, form: Format) -> tuple[Document, Format]:
+        """The text as a document, and its format; `auto` when it is of no known shape."""
+        if form == "endpointslice":
+            return load_all(text, self._where), form
+        if form == "ansible":
+            return load(text, self._where, ansible_tree.TAGS), form
+        if form != "auto":
+            return load(text, self._where), form
+        try:
+            document = load(text, self._where)
+        except ConfigError:
+            if "!" not in text:
+                raise
+            document = load(text, self._where, ansible_tree.TAGS)
+            if shapes.of_value(document.value) != "ansible":
+                raise
+        form = shapes.of_value(document.value)
+        return (load_all(text, self._where) if form == "endpointslice" else document), form
+
+    def _ansible(self, read: Callable[[frozenset[str]], ansible.Inventory]) -> Made:
+        if self._groups is None:
+            raise FlawError((), "is an inventory of Ansible; say which of its groups are services: `ansible.groups`")
+        return ansible.read(read(self._groups.wanted), self._groups, self._scope)
 
     def _by_blocks(self, text: str) -> Inventory | None:
         """The same as `_whole`, or None where the text is of another shape or has something wrong with its shape."""
@@ -101,23 +180,31 @@ class Reader:
         document = Document(value, self._where, lambda: strict_yaml.places(text, self._where, MAX_DEPTH))
         return _Read(made, tuple(document.line((0, *flaw.path)) - 1 for flaw in made.flaws))
 
-    def _whole(self, document: Document) -> Inventory:
-        value = document.value
+    def _whole(self, document: Document, form: Format) -> Inventory:
+        value, scope = document.value, self._scope
+        if value is None or (form == "endpointslice" and not any(value)):
+            raise ConfigError(f"{self._where}: is empty; an inventory without services says `services: []`")
         try:
-            if isinstance(value, dict) and self._form != "file_sd":
-                return self._whole_native(document, value)
-            if isinstance(value, list) and self._form != "native":
-                return self._file_sd(document, value)
+            match form:
+                case "native" if isinstance(value, dict):
+                    return self._whole_native(document, value)
+                case "file_sd" if isinstance(value, list):
+                    return gathered(self._where, file_sd.read(value, scope, self._labels), document.place)
+                case "ansible":
+                    made = self._ansible(lambda wanted: ansible_tree.read(value, wanted))
+                    return gathered(self._where, made, document.place)
+                case "consul":
+                    return gathered(self._where, consul.read(value, scope), document.place)
+                case "endpointslice":
+                    return gathered(self._where, endpointslice.read(value, scope), document.place)
         except FlawError as error:
             raise ConfigError(f"{document.place(error.path)}: {error.what}") from None
-        if value is None:
-            raise ConfigError(f"{self._where}: is empty; an inventory without services says `services: []`")
         wanted = {
             "native": "a mapping with `services:`",
             "file_sd": "a list of `targets` and `labels`",
-            "auto": "a mapping with `services:`, nor a list of `targets` and `labels`",
-        }[self._form]
-        raise ConfigError(f"{document.place()}: {excerpt(value)} is not {wanted}")
+        }.get(form, "an inventory of a kind that is known by its shape; name it with `format:`")
+        said = "text" if isinstance(value, str) else excerpt(value)  # a text may be anything, a secret too
+        raise ConfigError(f"{document.place()}: {said} is not {wanted}")
 
     def _whole_native(self, document: Document, value: dict[str, Any]) -> Inventory:
         for key in value:
@@ -160,23 +247,25 @@ class Reader:
             problems += _doubled(self._where, service.name, doubles, "stands twice in this file")
         return Inventory(services, bounded(problems, TOLD, self._where), {}, counted)
 
-    def _file_sd(self, document: Document, value: list[Any]) -> Inventory:
-        made = file_sd.read(value, self._scope, self._labels)
-        problems = _judged([(document.place(flaw.path), flaw) for flaw in made.flaws], made.bad, made.instances)
-        spelled: dict[ServiceName, str] = {}
-        gathered: dict[ServiceName, list[Any]] = {}
-        for group in made.groups:
-            first = spelled.setdefault(group.name, group.spelled)
-            if first == group.spelled:
-                gathered.setdefault(group.name, []).extend(group.endpoints)
-            else:
-                problems.append(misspelled(self._where, group.name, group.spelled, first, len(group.endpoints)))
-        services = {}
-        for name, endpoints in gathered.items():
-            united = records.unite(endpoints)
-            problems += _doubled(self._where, name, united.doubles, "stands twice in this file")
-            services[name] = Service.of(name, united.endpoints)
-        return Inventory(services, bounded(problems, TOLD, self._where), spelled)
+
+def gathered(where: str, made: Made, place: Callable[[Path], str], *, judge: bool = True) -> Inventory:
+    """The groups of a foreign format by their services; unless told not to `judge`, too many bad ones fail the file."""
+    placed = [(place(flaw.path), flaw) for flaw in made.flaws]
+    problems = _judged(placed, made.bad, made.instances) if judge else _told(placed)
+    spelled: dict[ServiceName, str] = {}
+    found: dict[ServiceName, list[Any]] = {}
+    for group in made.groups:
+        first = spelled.setdefault(group.name, group.spelled)
+        if first == group.spelled:
+            found.setdefault(group.name, []).extend(group.endpoints)
+        else:
+            problems.append(misspelled(where, group.name, group.spelled, first, len(group.endpoints)))
+    services = {}
+    for name, endpoints in found.items():
+        united = records.unite(endpoints)
+        problems += _doubled(where, name, united.doubles, "stands twice in this file")
+        services[name] = Service.of(name, united.endpoints)
+    return Inventory(services, bounded(problems, TOLD, where), spelled)
 
 
 def misspelled(where: str, name: ServiceName, spelled: str, first: str, count: int) -> Problem:
@@ -192,11 +281,15 @@ def _doubled(where: str, name: ServiceName, doubles: Iterable[object], why: str)
 def _judged(flaws: list[tuple[str, Flaw]], bad: int, instances: int) -> list[Problem]:
     """The flaws as problems, unless they are so many that the file fails."""
     if bad > instances * SHARE_OF_BAD:
-        place, flaw = next((place, flaw) for place, flaw in flaws if flaw.kind != "duplicate")
+        place, flaw = next((place, flaw) for place, flaw in flaws if flaw.kind not in ("duplicate", IGNORED))
         raise ConfigError(
             f"{place}: {flaw.what}; {bad} of {instances} instances are bad, "
             f"more than {SHARE_OF_BAD:.0%}, and so is the file: correct them"
         )
+    return _told(flaws)
+
+
+def _told(flaws: list[tuple[str, Flaw]]) -> list[Problem]:
     return [Problem(flaw.kind, place, f"{flaw.what}; {flaw.then}", None, flaw.costs) for place, flaw in flaws]
 
 

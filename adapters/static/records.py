@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from bridge.kit import names
 from bridge.kit.place import Path, excerpt
-from bridge.model import Endpoint, EndpointId, Health, Locality, Metadata, Port, Service
+from bridge.model import Endpoint, EndpointId, Health, Locality, Metadata, Port, Service, ServiceName
 
 MAX_WEIGHT = 65_535
 
@@ -43,6 +43,27 @@ class FlawError(Exception):
         self.what = what
 
 
+IGNORED = "ignored"
+"""The kind of what a format says and nobody here needs: it costs no instance."""
+
+
+class Group(NamedTuple):
+    """Some endpoints of a service, as a foreign format has them; `spelled` is its name as it stood there."""
+
+    name: ServiceName
+    spelled: str
+    endpoints: tuple[Endpoint, ...]
+
+
+class Made(NamedTuple):
+    """What became of a foreign format's text; `bad` of its `instances` are refused, and `flaws` say why."""
+
+    groups: tuple[Group, ...]
+    flaws: tuple[Flaw, ...]
+    instances: int
+    bad: int
+
+
 class United(NamedTuple):
     """Endpoints of one service without doubles, and which ones stood there twice."""
 
@@ -67,6 +88,41 @@ def join(first: Service, second: Service) -> tuple[Service, tuple[EndpointId, ..
     """Two views of one service as one; the first one's fields count. Also which endpoints both have."""
     united = unite((*first.endpoints, *second.endpoints))
     return Service.of(first.name, united.endpoints, first.metadata or second.metadata), united.doubles
+
+
+def foreign_name(text: str, namespace: str) -> tuple[ServiceName, str]:
+    """A foreign name made into labels, and as it stands, to tell two apart that come to the same labels.
+
+    What stands before its last slash is the namespace. ValueError when it cannot be a name, or is rather a path.
+    """
+    before, slash, name = text.rpartition("/")
+    if not slash:
+        before = namespace
+    elif any(part.strip() in ("", ".", "..") for part in text.split("/")):
+        raise ValueError(f"{excerpt(text)} is a path, and not a name of the form namespace/name")
+    made = names.normalised(name)
+    return names.service_name(f"{names.normalised(before)}/{made}" if before else made), f"{before}/{name}"
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """`value` itself; ValueError when it is no mapping."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{excerpt(value)} is not a mapping")  # noqa: TRY004  # operators' input, told like the rest
+    return value
+
+
+def text(value: Any, kind: str) -> str:
+    """`value` itself; ValueError when it is no text."""
+    if not isinstance(value, str):
+        raise ValueError(f"{kind} {excerpt(value)} is not text")  # noqa: TRY004  # operators' input, told like the rest
+    return value
+
+
+def number_of(text: str, kind: str, lowest: int, highest: int) -> int:
+    """A whole number that is written as text, in its bounds; ValueError names the kind of thing that it should be."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ValueError(f"{kind} {excerpt(text)} is not a whole number")
+    return number(int(text), kind, lowest, highest)
 
 
 def number(value: Any, kind: str, lowest: int, highest: int) -> int:

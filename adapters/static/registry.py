@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from adapters.static import paths
-from adapters.static.file_sd import Labels
-from adapters.static.inventory import Format, Reader
+from adapters.static.inventory import How
 from adapters.static.part import Part
-from adapters.static.records import Scope
 from adapters.static.watch import Watch
 from adapters.static.whole import Whole
 from bridge.adapter import Observation, Problem
@@ -30,11 +28,9 @@ SHOWN = 500
 class Static:
     """A source: the services that the operator's files name."""
 
-    def __init__(self, patterns: Sequence[Path], form: Format, scope: Scope, labels: Labels, clock: Clock) -> None:
+    def __init__(self, patterns: Sequence[Path], how: How, clock: Clock) -> None:
         self._patterns = patterns
-        self._form: Format = form
-        self._scope = scope
-        self._labels = labels
+        self._how = how
         self._clock = clock
         self._parts: dict[Path, Part] = {}
         self._whole = Whole()
@@ -86,7 +82,7 @@ class Static:
         with self._reading:
             for path in paths.expand(self._patterns):
                 if path not in self._parts:
-                    self._parts[path] = Part(path, Reader(str(path), self._form, self._scope, self._labels))
+                    self._parts[path] = Part(path, self._how.reader(str(path)))
             for part in self._parts.values():
                 now = self._clock.now()
                 due = part.looked < since or (part.again is not None and now >= part.again)
@@ -144,7 +140,7 @@ def _unmatched(patterns: Sequence[Path]) -> list[str]:
     return [f"{pattern}: {what}" for pattern in patterns if not paths.expand([pattern])]
 
 
-def read_once(patterns: Sequence[Path], form: Format, scope: Scope, labels: Labels) -> Observation:
+def read_once(patterns: Sequence[Path], how: How) -> Observation:
     """Every file as it is now, offline; ConfigError tells all that will not do, one a line."""
     whole, good = Whole(), {}
     wrong = _unmatched(patterns)
@@ -154,7 +150,7 @@ def read_once(patterns: Sequence[Path], form: Format, scope: Scope, labels: Labe
             content = files.read(path, where) or files.read(path, where)
             if content is None:
                 raise ConfigError(f"{where}: changes while it is read; try again")
-            good[where] = Reader(where, form, scope, labels).read(files.text(content.data, where))
+            good[where] = how.reader(where).read(files.text(content.data, where))
         except ConfigError as error:
             wrong.append(str(error))
     if wrong:

@@ -42,12 +42,29 @@ class Document:
         return f"{place}: {dotted(path)}" if path else place
 
 
-def load(text: str, where: str) -> Document:
+def load(text: str, where: str, tags: strict_yaml.Tags | None = None) -> Document:
     """Read YAML (`bridge.kit.strict_yaml` says which) or JSON; `where` is the name of its file, as messages say it.
 
-    What begins with `{` or `[` is tried as JSON first, which is thirty times quicker.
+    What begins with `{` or `[` is tried as JSON first, which is thirty times quicker. `tags` says what becomes of
+    values with a tag of YAML; others are refused.
     An empty text is a document whose value is None. ConfigError names file, line, and what to do.
     """
+    if (document := _json(text, where)) is not None:
+        return document
+    value = strict_yaml.read(text, where, MAX_DEPTH, tags or {})
+    return Document(value, where, lambda: strict_yaml.places(text, where, MAX_DEPTH))
+
+
+def load_all(text: str, where: str) -> Document:
+    """The same for a text of several documents: the value is the list of theirs."""
+    if (one := _json(text, where)) is not None:
+        return Document([one.value], where, lambda: Node(1, {0: strict_json.places(text)}))
+    value = strict_yaml.read_all(text, where, MAX_DEPTH)
+    return Document(value, where, lambda: strict_yaml.all_places(text, where, MAX_DEPTH))
+
+
+def _json(text: str, where: str) -> Document | None:
+    """The text as JSON, None when it is to be read as YAML."""
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(f"{where}: has {len(text):,} characters, and {MAX_CHARACTERS:,} are read; split it")
     if text.lstrip()[:1] in ("{", "["):
@@ -60,5 +77,4 @@ def load(text: str, where: str) -> Document:
                 ) from None
     elif where.endswith(".json") and text.strip():
         raise ConfigError(f"{where}:1: is not JSON: it begins with neither {{ nor [")
-    value = strict_yaml.read(text, where, MAX_DEPTH)
-    return Document(value, where, lambda: strict_yaml.places(text, where, MAX_DEPTH))
+    return None

@@ -3,11 +3,11 @@
 Only these plain words are more than text: `true`, `false`, `null` (and `~`, and nothing at all) and decimal numbers.
 `no`, `on`, `22:22`, `0777`, `1_000`, `0x1F`, `.nan` and `2026-01-01` are the texts that they look like, and a schema
 that wants something else says so. Keys are always text. Duplicate keys, tags, merge keys, keys that are no scalars
-and second documents are refused; depth and what aliases stand for are bounded.
+and second documents are refused (unless asked for: `tags`, `read_all`); depth and what aliases stand for are bounded.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import yaml
@@ -30,6 +30,11 @@ from bridge.kit.place import Node, excerpt
 MAX_EXPANDED = 10_000
 """How many values all aliases of a document may stand for together."""
 
+Tags = Mapping[str, Callable[[Any], Any]]
+"""What becomes of a value that has a tag."""
+
+_NO_TAGS: Tags = {}
+
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][-+]?[0-9]{1,2})?")
 _WORDS: dict[str, bool | None] = {
@@ -47,23 +52,34 @@ _WORDS: dict[str, bool | None] = {
 _MAY_BE_MORE = frozenset("-0123456789tTfFnN~")
 
 
-def read(text: str, where: str, max_depth: int) -> Any:
+def read(text: str, where: str, max_depth: int, tags: Tags = _NO_TAGS) -> Any:
     """The value of the one document in `text`, None for an empty one; ConfigError names file and line."""
-    return _Reader(text, where, max_depth).document()
+    return _Reader(text, where, max_depth, tags).document()
+
+
+def read_all(text: str, where: str, max_depth: int) -> list[Any]:
+    """The values of all documents in `text`; ConfigError names file and line."""
+    return _Reader(text, where, max_depth, _NO_TAGS).documents()
 
 
 def places(text: str, where: str, max_depth: int) -> Node:
     """Where each part of the document stands; the text must be one that `read` accepts."""
-    return _Reader(text, where, max_depth).nodes()
+    return _Reader(text, where, max_depth, _NO_TAGS).nodes()
+
+
+def all_places(text: str, where: str, max_depth: int) -> Node:
+    """Where each document stands, by its number, and each part of it; the text must be one that `read_all` accepts."""
+    return _Reader(text, where, max_depth, _NO_TAGS).all_nodes()
 
 
 class _Reader:
     """Reads events of libyaml, whose own composer recurses without a bound."""
 
-    def __init__(self, text: str, where: str, max_depth: int) -> None:
+    def __init__(self, text: str, where: str, max_depth: int, tags: Tags) -> None:
         self._text = text
         self._where = where
         self._max_depth = max_depth
+        self._tags = tags
         self._anchors: dict[str, Any] = {}
         self._expanded = 0
         try:
@@ -84,6 +100,27 @@ class _Reader:
         if type(event) is not StreamEndEvent:
             self._refuse(event, "a second document begins here; write one document a file")
         return value
+
+    def documents(self) -> list[Any]:
+        values = []
+        try:
+            self._event()  # the stream's start
+            while type(self._event()) is DocumentStartEvent:
+                values.append(self._value(self._event(), 0))
+                self._anchors.clear()
+                self._event()  # the document's end
+        except yaml.YAMLError as error:
+            self._explain(error)
+        return values
+
+    def all_nodes(self) -> Node:
+        children: dict[str | int, Node] = {}
+        self._event()  # the stream's start
+        while type(self._event()) is DocumentStartEvent:
+            event = self._event()
+            children[len(children)] = self._node(event, event.start_mark.line + 1)
+            self._event()  # the document's end
+        return Node(1, children)
 
     def nodes(self) -> Node:
         event = self._first()
@@ -108,7 +145,9 @@ class _Reader:
         else:
             value = self._mapping(depth) if kind is MappingStartEvent else self._sequence(depth)
         if event.tag is not None:
-            self._refuse(event, f"tag {excerpt(event.tag)} is not read; remove it, and put text into quotes")
+            if event.tag not in self._tags:
+                self._refuse(event, f"tag {excerpt(event.tag)} is not read; remove it, and put text into quotes")
+            value = self._tags[event.tag](value)
         if event.anchor is not None:
             self._anchors[event.anchor] = value
         return value

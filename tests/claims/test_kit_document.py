@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
-from bridge.kit.document import MAX_CHARACTERS, MAX_DEPTH, load
+from bridge.kit.document import MAX_CHARACTERS, MAX_DEPTH, load, load_all
 from bridge.kit.place import dotted, excerpt
 
 
@@ -242,3 +242,24 @@ def refusal(text: str, where: str) -> str | None:
         return str(error)
     assert 1 <= document.line(("services", 0, "name")) <= len(text) + 1
     return None
+
+
+def test_documents_of_one_text_are_read_each_with_its_lines() -> None:
+    document = load_all("# x\n---\na: &x 1\nb: *x\n---\n---\n- c:\n    d: 2\n", "k.yaml")
+    assert document.value == [{"a": 1, "b": 1}, None, [{"c": {"d": 2}}]]
+    assert document.place((2, 0, "c", "d")) == "k.yaml:8: [2][0].c.d"
+    assert load_all('{"a": 1}', "k.json").place((0, "a")) == "k.json:1: [0].a"
+    assert load_all("", "k.yaml").value == []
+    with pytest.raises(ConfigError, match=r"k.yaml:4: alias 'x' stands for nothing"):
+        load_all("a: &x 1\n---\nb: 1\nc: *x\n", "k.yaml")
+    with pytest.raises(ConfigError, match=r"k.yaml:3: is not YAML"):
+        load_all("---\na: [\n", "k.yaml")
+
+
+def test_tags_are_read_only_where_somebody_says_how() -> None:
+    document = load(
+        "a: !secret xyz\nb: !keep [1]\n", "k.yaml", {"!secret": lambda _: None, "!keep": lambda value: value}
+    )
+    assert document.value == {"a": None, "b": [1]}
+    with pytest.raises(ConfigError, match=r"k.yaml:2: tag '!keep' is not read"):
+        load("a: !secret xyz\nb: !keep [1]\n", "k.yaml", {"!secret": lambda _: None})

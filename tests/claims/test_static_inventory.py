@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from adapters.static.file_sd import Labels
-from adapters.static.inventory import Format, Inventory, Reader
+from adapters.static.inventory import Inventory, Reader
 from adapters.static.records import Scope
 from adapters.static.schema import INVENTORY_SCHEMA
+from adapters.static.shapes import Format
 from bridge.errors import ConfigError
 from bridge.kit import files
 from bridge.kit.address import Allow
