@@ -144,7 +144,7 @@ class Judge:
             self._texts["waiting"] = (
                 f"{', '.join(self._unseen)}: not yet read whole since the start; nothing is removed before"
             )
-        for name in sorted(touched):
+        for name in touched:
             self._review(name)
         self._dirty |= touched
         self._release()
@@ -211,7 +211,10 @@ class Judge:
         ended = [row for endpoint_id, row in rows.items() if endpoint_id not in missing]
         there = {endpoint.id for endpoint in holding.endpoints} if ended else set()
         for row in ended:
-            self._end(row, gone=row.key[1] not in there)
+            gone = row.key[1] not in there
+            self._end(row, gone)
+            if gone and row.known:
+                self._left[row.key] = row.endpoint, self._now  # should it come back, by hand or out of an old reading
             del rows[row.key[1]]
         for endpoint_id, endpoint in missing.items():
             row = rows.get(endpoint_id) or self._begin((name, endpoint_id), endpoint)
@@ -219,7 +222,7 @@ class Judge:
             if not row.known:
                 row.endpoint = endpoint
             stamp = self._words.get(row.key)
-            if stamp is not None and stamp > self._used.get(row.key, -inf) and not self._unseen and not self._never:
+            if stamp is not None and stamp > self._used.get(row.key, -inf) and not self._unseen:
                 self._enter(row, _State.FREE)
         if not rows:
             del self._rows[name]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bridge.adapter import Holding, Holdings, Put, Record, Target
 from bridge.exports import Export, Limits, Mode
 from bridge.kit.names import Pattern
-from bridge.model import Endpoint, EndpointId, Service, ServiceName, Services, SourceName
+from bridge.model import Endpoint, EndpointId, Port, Service, ServiceName, Services, SourceName
 from bridge.plan import plan
 from bridge.table import Table
 from bridge.withhold import AGREEMENT, Judge, Judgement, Key, Sources
@@ -133,11 +133,25 @@ def test_what_was_wanted_only_before_its_record_was_seen_is_no_orphan() -> None:
     assert sink.look().withheld == {}
 
 
-def test_an_endpoint_whose_primary_port_changed_is_no_removal() -> None:
-    both = pay(endpoint("10.0.0.1:80"))
-    sink = Sink(both)
-    found = sink.say(pay(endpoint("10.0.0.1:90", port="grpc", more=both.endpoints[0].ports)))
+GRPC = Port("grpc", 90)
+
+
+@pytest.mark.parametrize(
+    "now", [endpoint("10.0.0.1:90", more=[Port("http", 80)]), endpoint("10.0.0.1:80"), endpoint("10.0.0.1:90")]
+)
+def test_an_endpoint_whose_ports_changed_is_no_removal_while_it_keeps_one(now: Endpoint) -> None:
+    sink = Sink(pay(endpoint("10.0.0.1:80", more=[GRPC])))
+    found = sink.say(pay(now))
     assert found.withheld == {}
+    assert sink.left == 1
+
+
+def test_what_we_removed_and_a_hand_put_back_goes_again() -> None:
+    sink = Sink()
+    sink.say(pay(*hosts(2)))
+    sink.say(pay(*hosts(1)))
+    sink.there = holdings(pay(*hosts(2)))
+    assert sink.wait(60).withheld == {}
     assert sink.left == 1
 
 
@@ -165,6 +179,15 @@ def test_the_limit_is_a_share_of_all_that_is_ours_where_that_is_more() -> None:
     assert sink.left == 900
     sink.wait(PER / 2)
     assert sink.left == 900
+
+
+def test_the_share_is_taken_of_what_was_there_before_the_removals_that_count() -> None:
+    sink = Sink()
+    many = [service(f"shop/s{i}", *hosts(100, net=f"10.{i}")) for i in range(10)]
+    sink.say(*many)
+    sink.say(*many[:9], service("shop/s9", *hosts(4, net="10.9")))
+    sink.say(*many[:9], after=1)
+    assert (sink.left, sink.look().budget) == (900, 0)
 
 
 def test_what_went_earlier_counts_until_its_window_has_passed() -> None:
@@ -243,6 +266,40 @@ def test_what_another_replica_or_a_hand_removed_counts_against_the_limit() -> No
     assert sink.left == 4
 
 
+def test_what_another_replica_removed_while_this_one_had_not_read_its_sources_counts_too() -> None:
+    sink = Sink(floor=3)
+    sink.sources = UNSEEN
+    sink.say(pay(*hosts(10)))
+    sink.wants = services()
+    sink.look()
+    sink.there = holdings(pay(*pay(*hosts(10)).endpoints[3:]))
+    assert sink.look().budget == 0
+    sink.sources = SYNCED
+    sink.wait(0)
+    assert sink.left == 7
+
+
+def test_what_is_let_go_and_not_removed_in_thirty_minutes_of_agreement_counts_no_more() -> None:
+    sink = Sink(floor=3)
+    sink.say(pay(*hosts(10)))
+    sink.wants = services()
+    sink.look()  # a dry run, or a sink that cannot be written
+    sink.now += PER + 1
+    assert reasons(sink.look()) == {"limit": 7}
+    sink.now += AGREEMENT
+    assert (reasons(sink.look()), sink.look().budget) == ({}, 3)
+
+
+def test_a_clock_that_steps_back_lets_nothing_go() -> None:
+    sink = Sink(floor=3)
+    sink.say(pay(*hosts(10)))
+    sink.say()
+    sink.now -= HOUR
+    assert sink.wait(0).budget == 0
+    sink.wait(HOUR - 1)
+    assert sink.left == 7
+
+
 def test_what_was_let_go_and_is_wanted_again_counts_since_it_may_be_gone_already() -> None:
     sink = Sink(floor=3)
     sink.say(pay(*hosts(4)))
@@ -273,6 +330,15 @@ def test_an_orphan_is_withheld_from_the_first_one_on_and_goes_after_thirty_minut
     assert found.wake_at == sink.now + AGREEMENT
     sink.wait(AGREEMENT)
     assert sink.left == 1
+
+
+def test_an_orphan_is_retained_as_it_stands_there_and_told_in_order() -> None:
+    sink = Sink(pay("10.0.0.2:80"))
+    sink.look()
+    sink.there = holdings(pay("10.0.0.1:80", endpoint("10.0.0.2:80", weight=7)))
+    found = sink.look()
+    assert found.retained[PAY].endpoints == sink.there[PAY].endpoints
+    assert told(found) == [("10.0.0.1:80", "orphan"), ("10.0.0.2:80", "orphan")]
 
 
 def test_orphans_use_nothing_of_the_limit() -> None:
@@ -308,6 +374,7 @@ def test_nothing_is_removed_before_every_source_was_read_whole_known_orphan_acce
     assert told(found) == [("bare", "waiting"), ("10.0.0.2:80", "waiting"), ("10.0.0.3:80", "waiting")]
     assert (reasons(found), found.wake_at) == ({"waiting": 3}, None)
     assert "zk" in found.withheld[PAY][0].text
+    assert found.budget == 20
     sink.sources = SYNCED
     found = sink.wait(0)
     assert ([str(e.id) for e in sink.there[PAY].endpoints], bare in found.retained) == (hosts(1), False)
@@ -316,7 +383,7 @@ def test_nothing_is_removed_before_every_source_was_read_whole_known_orphan_acce
 @pytest.mark.promise("law-3")
 def test_the_thirty_minutes_of_an_orphan_begin_when_every_source_was_read_whole() -> None:
     sink = Sink(pay(*hosts(1)))
-    sink.sources = UNSEEN
+    sink.sources = Sources((SourceName("zk"),), in_sync=True)  # the rest of them
     sink.say()
     sink.wait(2 * AGREEMENT)
     sink.sources = SYNCED
@@ -370,6 +437,17 @@ def test_a_word_for_what_is_wanted_lets_nothing_go_later() -> None:
     assert reasons(sink.say(pay(*hosts(1)), after=1)) == {"limit": 1}
 
 
+def test_a_word_that_is_in_force_no_more_when_the_sources_are_read_lets_nothing_go() -> None:
+    sink = Sink(pay(*hosts(1)))
+    sink.sources = UNSEEN
+    sink.say()
+    sink.accept("10.0.0.1:80")
+    sink.words = {}
+    sink.wait(HOUR)
+    sink.sources = SYNCED
+    assert reasons(sink.wait(0)) == {"orphan": 1}
+
+
 def test_a_word_outlives_the_process_that_heard_it() -> None:
     again = Sink(pay(*hosts(2)))
     again.words = {(PAY, eid("10.0.0.2:80")): 5.0}
@@ -414,6 +492,30 @@ def test_what_came_and_went_leaves_nothing_behind() -> None:
     kept = vars(sink.judge)
     sizes = {key: len(value) for key, value in kept.items() if isinstance(value, dict | list | set) or key == "_spent"}
     assert max(size for key, size in sizes.items() if key not in ("_in", "_texts")) <= 64, sizes
+
+
+@pytest.mark.promise("law-7")
+def test_a_thousand_changes_of_mind_in_a_minute_leave_no_more_than_the_last() -> None:
+    sink = Sink(pay("10.0.0.9:80"), floor=0, at_once=0.0)
+    for _ in range(1000):
+        sink.say(pay(*hosts(1)), after=0.06)
+        sink.words = {(PAY, eid("10.0.0.1:80")): sink.now}
+        sink.say()
+    sink.words = {}
+    sink.say(pay(*hosts(1)))
+    sizes = {key: len(value) for key, value in vars(sink.judge).items() if isinstance(value, dict | list | set)}
+    assert (sizes["_ages"] < 100, sizes["_waiting"] < 100, sizes["_left"], sizes["_used"]) == (True, True, 0, 0), sizes
+
+
+def test_what_was_wanted_and_never_written_is_remembered_for_thirty_minutes() -> None:
+    sink = Sink()
+    sink.wants = services(pay(*hosts(1)))
+    sink.look()
+    sink.wants = services()
+    sink.look()
+    sink.now += AGREEMENT
+    sink.look()
+    assert sink.judge._left == {}
 
 
 @pytest.mark.promise("law-7")
