@@ -25,3 +25,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for promise in marker.args:
                 if promise not in PROMISES:
                     raise pytest.UsageError(f"{item.nodeid}: {promise} is not in tests/promises.toml")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Where nothing may be skipped, say that it was."""
+    if _skipped(terminalreporter):
+        terminalreporter.write_line("CI allows no skip: install what the reasons above name", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run of CI in which a test was skipped."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and session.exitstatus == pytest.ExitCode.OK and _skipped(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _skipped(reporter: pytest.TerminalReporter) -> bool:
+    return bool(os.environ.get("CI")) and bool(reporter.stats.get("skipped"))
