@@ -10,9 +10,10 @@ from bridge.exports import Export, Limits, Mode
 from bridge.kit.mark import Mark
 from bridge.kit.names import Pattern
 from bridge.model import SourceName
-from bridge.runtime.election import Alone, Elector
+from bridge.runtime.election import Alone, Elector, Term
 from bridge.runtime.engine import EngineExport
 from bridge.runtime.exported import Exported
+from bridge.runtime.latest import Latest
 from bridge.runtime.rate import Rate
 from bridge.testing.clock import FakeClock
 from bridge.testing.memory import MemoryRegistry
@@ -73,6 +74,26 @@ def key(text: str) -> RecordKey:
 
 def exported(run: Run, target: Target = ONLY) -> Exported:
     return run.engine.exported[OUT, target].value
+
+
+class Voted:
+    """An election whose outcome a test says."""
+
+    def __init__(self, deployment: str = OURS.deployment, *terms: Term) -> None:
+        self._deployment = deployment
+        self._terms: Latest[Term | None] = Latest(terms[0] if terms else None)
+
+    @property
+    def deployment(self) -> str:
+        return self._deployment
+
+    def say(self, number: int, until: float) -> None:
+        self._terms.set(Term(number, until))
+
+    async def terms(self) -> AsyncIterator[Term]:
+        async for term in self._terms.changes():
+            if term is not None:
+                yield term
 
 
 @asynccontextmanager

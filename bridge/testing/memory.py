@@ -48,7 +48,7 @@ class MemoryRegistry:
         self.writes: list[Change] = []  # what was made, in order
         self.claims: list[Claim] = []
         self._chunk = chunk
-        self._read = 0
+        self._read = 1
         self._written: dict[Target, Claim] = {}
         self._problems: tuple[Problem, ...] = ()
         self._parts = 1
@@ -61,6 +61,8 @@ class MemoryRegistry:
         self.store.watch(self._look)
         if services:
             self.set(*services)
+        else:
+            self._look()
 
     @property
     def services(self) -> Services:

@@ -52,6 +52,10 @@ class Store:
         owner, record = self.records[target][key]
         self.put(target, owner, replace(record, content=content))
 
+    def foreign(self, target: Target, owner: str, key: RecordKey, service: ServiceName, content: bytes) -> None:
+        """Let a record of another owner stand there, or with "" one without a mark."""
+        self.put(target, owner, Record(key, service, content))
+
     def stands(self, target: Target = ONLY) -> dict[RecordKey, bytes]:
         """Everybody's records and what they say."""
         return {key: stored.record.content for key, stored in sorted(self.records.get(target, {}).items())}
