@@ -263,4 +263,5 @@ def _unread(name: SourceName, view: Observation) -> str:
         return ""
     first = view.unread[0]
     why = first.why.removeprefix(f"{first.part}: ")
-    return f"{name}: {len(view.unread)} of {view.parts} parts cannot be read, first {first.part}: {why}"
+    parts = f"{len(view.unread)} of {view.parts} parts cannot be read, first {first.part}: {why}"
+    return f"{name}: {parts}; what they said last stands"

@@ -17,7 +17,7 @@ from deploy.demo.stage import ADMIN, ENVOY, FRONT, LEDGER, PAYMENTS, XDS, Stage,
 
 
 async def _demo(folder: Path, once: bool) -> int:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     async with Stage(folder) as stage:
         console.print("starting six sample servers, the bridge and Envoy (the first time, Envoy is fetched: 40 MB) …")
         await stage.raise_curtain()
