@@ -57,7 +57,8 @@ def _explain(stage: Stage, console: Console) -> None:
   remove:  take 127.0.10.4 out of {folder}/vms.yaml
            → no more requests at once; out of Envoy after some 3 s, when the guard believes it
   again:   take 127.0.10.3 out as well
-           → no more requests at once, but [italic]held[/] for up to 60 s: two of four in 15 minutes is a lot.
+           → [italic]held[/] for up to 60 s, since two of four in 15 minutes is a lot; one of three keeps 7 % of the
+             requests meanwhile, because the two others would have to carry too much without it.
              registry-bridge holds --config {folder}/bridge.yaml   says what it waits for
   break:   : > {folder}/vms.yaml
            → nothing happens to the traffic; bridge.log says why

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
+
 from bridge.testing.envoy import fetch
 
 HERE = Path(__file__).parent
