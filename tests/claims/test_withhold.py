@@ -291,13 +291,12 @@ def test_what_is_let_go_and_not_removed_in_thirty_minutes_of_agreement_counts_no
 
 
 def test_a_clock_that_steps_back_lets_nothing_go() -> None:
-    sink = Sink(floor=3)
-    sink.say(pay(*hosts(10)))
-    sink.say()
+    sink = Sink(floor=0, at_once=0.0)
+    sink.say(pay(*hosts(2)))
     sink.now -= HOUR
-    assert sink.wait(0).budget == 0
-    sink.wait(HOUR - 1)
-    assert sink.left == 7
+    sink.say(pay(*hosts(1)))
+    sink.wait(HOUR)
+    assert sink.left == 2
 
 
 def test_what_was_let_go_and_is_wanted_again_counts_since_it_may_be_gone_already() -> None:
@@ -515,6 +514,17 @@ def test_what_was_wanted_and_never_written_is_remembered_for_thirty_minutes() ->
     sink.look()
     sink.now += AGREEMENT
     sink.look()
+    assert sink.judge._left == {}
+
+
+def test_what_is_wanted_again_or_is_withheld_is_not_remembered_besides() -> None:
+    sink = Sink(floor=0, at_once=0.0)
+    for wants in ([pay(*hosts(1))], [], [pay(*hosts(1))]):
+        sink.wants = services(*wants)
+        sink.look()
+    assert sink.judge._left == {}
+    sink.say(pay(*hosts(1)))
+    assert reasons(sink.say()) == {"limit": 1}
     assert sink.judge._left == {}
 
 
