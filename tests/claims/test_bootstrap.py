@@ -47,8 +47,12 @@ def test_a_bridge_with_a_host_name_is_looked_up(host, kind):
 
 @pytest.mark.parametrize(
     ("host", "name", "sni", "kind"),
-    [("bridge.prod", "", "bridge.prod", "DNS"), ("10.0.0.9", "", None, "IP_ADDRESS"), ("10.0.0.9", "b.prod", "b.prod", "DNS")],
-)  # fmt: skip
+    [
+        ("bridge.prod", "", "bridge.prod", "DNS"),
+        ("10.0.0.9", "", None, "IP_ADDRESS"),
+        ("10.0.0.9", "b.prod", "b.prod", "DNS"),
+    ],
+)
 def test_with_tls_the_bridge_must_prove_its_name(host, name, sni, kind):
     tls = BridgeTls("/etc/ca.pem", "/etc/envoy.pem", "/etc/envoy.key", name)
     made = bootstrap("ads", (host, 18000), tls=tls)["static_resources"]["clusters"][0]["transport_socket"]

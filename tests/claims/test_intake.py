@@ -142,7 +142,8 @@ async def test_a_fifth_of_the_parts_unread_is_shown_and_more_means_that_the_sour
         await clock.advance(1)
         reading = run.reading("vms")
         assert reading.state == "lost"
-        assert reading.why == "vms: 3 of 10 parts cannot be read, first 0.yaml: cannot be parsed; what they said last stands"
+        why = "3 of 10 parts cannot be read, first 0.yaml: cannot be parsed"
+        assert reading.why == f"vms: {why}; what they said last stands"
         assert run.endpoints("shop/web") == first(5)  # what it does say is heard
         vms.set(FOUR, parts=10, unread=bad)
         await clock.advance(7_200)
