@@ -111,19 +111,21 @@ def _figures(runs: Sequence[Measured], measure_of: Sequence[Measured] | None) ->
 
     responses = sum(run["responses"] for run in runs)
     changes = sum(run["changes"] for run in runs)
-    return {
+    shown = {
         "p50 ms": of("latency_ms", "p50"),
-        "× Linear ": ratio("latency_ms", "p50"),
+        "p50 ×": ratio("latency_ms", "p50"),
         "p99 ms": of("latency_ms", "p99"),
-        "× Linear": ratio("latency_ms", "p99"),
-        "last p50 ms": of("last_ms", "p50"),
-        "× Linear  ": ratio("last_ms", "p50"),
-        "with control p50 ms": of("roundtrip_ms", "p50"),
-        "× Linear   ": ratio("roundtrip_ms", "p50"),
-        "responses/change": responses / changes,
-        "needless/change": sum(run["needless"] for run in runs) / changes,
-        "bytes/response": round(sum(run["bytes"] for run in runs) / responses),
-        "CPU ms/change": of("server_cpu_ms_per_change"),
+        "p99 ×": ratio("latency_ms", "p99"),
+    }
+    if responses > changes * 2 and not any(run["needless"] for run in runs):  # several subscribers: the last of them
+        shown |= {"last p50 ms": of("last_ms", "p50"), "last p50 ×": ratio("last_ms", "p50")}
+    return shown | {
+        "way p50 ms": of("roundtrip_ms", "p50"),  # with the control line: from the client, and back to it
+        "way p50 ×": ratio("roundtrip_ms", "p50"),
+        "answers": responses / changes,
+        "needless": sum(run["needless"] for run in runs) / changes,
+        "B/answer": round(sum(run["bytes"] for run in runs) / responses),
+        "CPU ms": of("server_cpu_ms_per_change"),
         "sync ms": of("sync_ms"),
         "MB": round(median(run["rss_bytes"] for run in runs) / 1e6),
     }
