@@ -70,9 +70,10 @@ class Record:
 class Holding:
     """What a target has for one service, as its writer sees it.
 
-    `records` are ours, sorted by key; `endpoints` what they say, sorted by id, read back as any source is read;
-    `taken` the keys in our naming that somebody else holds, each with who that is; `facts` what `fit` has to know
-    besides (the ports of a Service, the version of a parent).
+    `records` are ours, sorted by key; `endpoints` what they say, sorted by id, read back as any source is read, under
+    the address and port that they were wanted with: by these, what is not wanted any more is known. `taken` are the
+    keys in our naming that somebody else holds, each with who that is; `facts` what `fit` has to know besides (the
+    ports of a Service, the version of a parent).
     """
 
     records: tuple[Record, ...] = ()

@@ -83,7 +83,8 @@ class Endpoint:
     `address` is a canonical IP literal everywhere after `resolve` and `screen`; before them it may be a host name.
     `ports[0]` is the primary port, chosen by the adapter; there is at least one.
     `weight` is at least 1.
-    `via` is the owner of the bridge that wrote it, "" when native.
+    `via` is the owner of the bridge that wrote it, "" when native; where bridges relay and the registry can say it, all
+    owners that it came through, joined by blanks, of whom the last wrote it.
     `held` is set by the guard alone; `health` then stays what was last seen.
     """
 
