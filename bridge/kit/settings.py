@@ -6,6 +6,7 @@ configuration file, from which relative paths are taken.
 
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -302,8 +303,13 @@ class ExportSettings(Strict):
         """What tells this export from the others of its registry; "" where there can be one only."""
         return Target("")
 
+    @property
+    def place(self) -> str | None:
+        """What is written, the same for every registry of this kind that says so; None where no two could mean one."""
+        return None
 
-class RegistrySettings(Strict):
+
+class RegistrySettings(Strict, ABC):
     """What every registry's settings have in common; an adapter adds its own, and `open`."""
 
     inventory_schema: ClassVar[Mapping[str, Any] | None] = None
@@ -323,9 +329,9 @@ class RegistrySettings(Strict):
     removals: RemovalsSettings = RemovalsSettings()
     export: Several[ExportSettings] = Field(default=(), description="what is written there")
 
+    @abstractmethod
     def open(self, kit: Kit) -> Source:
         """The registry, ready to be read; nothing is connected before it is observed."""
-        raise NotImplementedError
 
     def check(self) -> Observation | None:
         """Read offline what can be read so, for `registry-bridge check`; None where that is nothing.

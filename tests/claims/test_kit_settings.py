@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import Field, TypeAdapter, ValidationError
 
+from bridge.adapter import Source
 from bridge.errors import ConfigError
+from bridge.kit import Kit
 from bridge.kit.document import load
 from bridge.kit.settings import (
     ConfigPath,
@@ -21,6 +23,14 @@ from bridge.kit.settings import (
     Strict,
     explain_errors,
 )
+from bridge.testing.memory import MemoryRegistry
+
+
+class Registry(RegistrySettings):
+    """As an adapter's: what all have in common, and a way to open it."""
+
+    def open(self, kit: Kit) -> Source:
+        return MemoryRegistry()
 
 
 class Inner(Strict):
@@ -71,16 +81,16 @@ def test_all_errors_are_told_in_the_order_of_their_lines() -> None:
 def test_errors_of_a_part_name_the_place_in_the_whole_document() -> None:
     document = load("registries:\n  - name: a\n    kind: x\n    nme: y\n", "bridge.yaml")
     with pytest.raises(ValidationError) as caught:
-        RegistrySettings.model_validate(document.value["registries"][0])
-    error = explain_errors(caught.value, document, RegistrySettings, ("registries", 0))
+        Registry.model_validate(document.value["registries"][0])
+    error = explain_errors(caught.value, document, Registry, ("registries", 0))
     assert str(error) == "bridge.yaml:4: registries[0].nme: unknown key; did you mean 'name'?"
 
 
 def test_a_missing_key_is_named_at_its_mapping() -> None:
     document = load("kind: static\n", "bridge.yaml")
     with pytest.raises(ValidationError) as caught:
-        RegistrySettings.model_validate(document.value)
-    assert str(explain_errors(caught.value, document, RegistrySettings)) == "bridge.yaml:1: name: is required; add it"
+        Registry.model_validate(document.value)
+    assert str(explain_errors(caught.value, document, Registry)) == "bridge.yaml:1: name: is required; add it"
 
 
 durations = TypeAdapter(Duration)
@@ -208,7 +218,7 @@ def test_the_defaults_of_removals_are_those_of_the_documentation() -> None:
 
 
 def test_what_is_written_is_read_again() -> None:
-    settings = RegistrySettings.model_validate(
+    settings = Registry.model_validate(
         {
             "name": "vms",
             "kind": "x",
@@ -217,7 +227,7 @@ def test_what_is_written_is_read_again() -> None:
             "removals": {"small": "5%"},
         }
     )
-    assert RegistrySettings.model_validate(json.loads(settings.model_dump_json())) == settings
+    assert Registry.model_validate(json.loads(settings.model_dump_json())) == settings
 
 
 @pytest.mark.parametrize(
@@ -233,9 +243,9 @@ def test_what_is_written_is_read_again() -> None:
     ],
 )
 def test_the_json_schema_agrees_with_the_model(settings: dict[str, object], valid: bool) -> None:
-    assert Draft202012Validator(RegistrySettings.model_json_schema()).is_valid(settings) is valid
+    assert Draft202012Validator(Registry.model_json_schema()).is_valid(settings) is valid
     try:
-        RegistrySettings.model_validate(settings)
+        Registry.model_validate(settings)
     except ValidationError:
         assert not valid
     else:
