@@ -91,7 +91,8 @@ class Reader:
     def read(self, text: str) -> Inventory:
         """The whole inventory, or ConfigError, which names file, line and field."""
         if not text.strip():
-            raise ConfigError(f"{self._where}: is empty; an inventory without services says `services: []`")
+            nothing = "[]" if self._form == "file_sd" else "services: []"
+            raise ConfigError(f"{self._where}: is empty; an inventory without services says `{nothing}`")
         if self._form in ("auto", "native") and not self._where.endswith(".json"):
             read = self._by_blocks(text)
             if read is not None:

@@ -1,11 +1,10 @@
 """One file: its last good view, and what to make of what is there now."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from adapters.static.inventory import Inventory, Reader, place_of
-from bridge.adapter import Problem, Unread
+from adapters.static.inventory import Reader
+from adapters.static.standing import Standing
 from bridge.errors import ConfigError
 from bridge.kit import files
 from bridge.kit.files import Content, Stamp
@@ -38,53 +37,24 @@ class _Unsettled(NamedTuple):
     first: float
 
 
-class _Failure(NamedTuple):
-    since: float
-    error: ConfigError
-
-
-class Part:
+class Part(Standing):
     """Judges one reading after the other; `good` goes from one whole inventory to the next, and never back to none.
 
     Times are in seconds: `now` monotonic, `wall` since the epoch and only for showing.
     """
 
     def __init__(self, path: Path, reader: Reader) -> None:
+        super().__init__(str(path), reader)
         self.path = path
-        self.where = str(path)
-        self.good: Inventory | None = None
         self.stamp: Stamp | None = None
         """The file's state when it was last read; a file that is not there has none."""
         self.looked = float("-inf")
         """When it was last read."""
         self.again: float | None = None
         """When it must be read again, hint or no hint; None when the last reading was final."""
-        self._reader = reader
-        self._good_at = 0.0
-        self._failure: _Failure | None = None
         self._taken: _Taken | None = None
         self._unsettled: _Unsettled | None = None
         self._tries = 0
-
-    @property
-    def error(self) -> ConfigError | None:
-        """Why the file cannot be read, or not be understood, at present."""
-        return self._failure and self._failure.error
-
-    @property
-    def unread(self) -> Unread | None:
-        return self._failure and Unread(self.where, self._failure.since, str(self._failure.error))
-
-    @property
-    def problem(self) -> Problem | None:
-        """The failure as operators read it, with what stands in."""
-        if self._failure is None:
-            return None
-        where, what = place_of(self._failure.error, self.where)
-        if self.good is None:
-            return Problem("file", where, f"{what} (nothing good was ever read here)")
-        since = datetime.fromtimestamp(self._good_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Problem("file", where, f"{what} (its view of {since} stands)")
 
     @property
     def settled(self) -> bool:
@@ -119,8 +89,7 @@ class Part:
         self._unsettled = self.again = None
         self._taken = taken._replace(file=file)
         if taken.error is None:
-            self._failure = None
-            self._good_at = wall
+            self._succeed(wall)
         else:
             self._fail(taken.error, now)
 
@@ -136,22 +105,3 @@ class Part:
         if now - first > LONG:
             self._fail(ConfigError(f"{self.where}: has been written to for {LONG:g} s; replace it by a rename"), now)
         return False
-
-    def _judge(self, data: bytes) -> ConfigError | None:
-        """Take over what a file says whole; or what is wrong with it, and nothing is taken over."""
-        try:
-            inventory = self._reader.read(files.text(data, self.where))
-        except ConfigError as error:
-            return error
-        if self.good is not None and self.good.counted and not inventory.counted:
-            return ConfigError(
-                f"{self.where}: the `count:` that stood at its end is missing: is the file half written? "
-                "Write it, or restart the bridge to do without"
-            )
-        self.good = inventory
-        return None
-
-    def _fail(self, error: ConfigError, now: float) -> None:
-        before = self._failure
-        if before is None or str(before.error) != str(error):
-            self._failure = _Failure(now if before is None else before.since, error)

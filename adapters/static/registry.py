@@ -1,16 +1,21 @@
-"""Files as a registry: observed by hints of the kernel, with a poll behind them, believed by their content."""
+"""Files as a registry: observed by hints of the kernel, with a poll behind them, believed by their content.
+
+Beside them stand feeds, which are asked from time to time: URLs, and inventories that a tool is to read.
+"""
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from adapters.static import paths
+from adapters.static import ansible_tool, paths
+from adapters.static.feed import Feed
 from adapters.static.inventory import How
 from adapters.static.part import Part
+from adapters.static.standing import Standing
 from adapters.static.watch import Watch
 from adapters.static.whole import Whole
-from bridge.adapter import Observation, Problem
+from bridge.adapter import Observation, Problem, Unread
 from bridge.errors import ConfigError, Unavailable
 from bridge.kit import Clock, files
 from bridge.kit.problems import bounded
@@ -26,12 +31,21 @@ SHOWN = 500
 
 
 class Static:
-    """A source: the services that the operator's files name."""
+    """A source: the services that the operator's files name, and feeds.
 
-    def __init__(self, patterns: Sequence[Path], how: How, clock: Clock) -> None:
+    With a `tool` (a command of Ansible's) it is not the bridge that reads the files.
+    """
+
+    def __init__(
+        self, patterns: Sequence[Path], how: How, clock: Clock, feeds: Sequence[Feed] = (), tool: Sequence[str] = ()
+    ) -> None:
         self._patterns = patterns
         self._how = how
         self._clock = clock
+        self._feeds = feeds
+        self._tool = tool
+        self._tools: dict[Path, Feed] = {}
+        self._asking: dict[Feed, asyncio.Task[None]] = {}
         self._parts: dict[Path, Part] = {}
         self._whole = Whole()
         self._reading = threading.Lock()  # a reading whose awaiter was cancelled may still run in its thread
@@ -49,18 +63,21 @@ class Static:
         watch = Watch(self._changed)
         told: Observation | None = None
         begun = float("-inf")  # when all files were last begun to be read anew
+        started = begun  # when the reading was begun that is under way; feeds take longer than files
         reading = asked = False
         try:
             while True:
                 self._changed.clear()
                 now = self._clock.now()
                 due = self._asked or now - begun >= POLL
+                anew, self._asked = self._asked, False
                 if due:
-                    asked, self._asked = asked or self._asked, False
-                    reading, begun = True, now
-                folders = await asyncio.to_thread(self._look, begun)
+                    started = now if anew or not reading else started
+                    asked, reading, begun = asked or anew, True, now
+                folders, stale = await asyncio.to_thread(self._look, begun)
+                self._ask(self._all_feeds() if anew else stale)
                 answered = False
-                if reading and all(part.settled for part in self._parts.values()):
+                if reading and self._read_since(started):
                     self._read += 1
                     reading, asked, answered = False, False, asked
                 if told is None and not reading:
@@ -75,13 +92,23 @@ class Static:
                 moved = await watch.follow(folders, retry=due)
                 await self._wait(begun, moved)
         finally:
+            await self._stop_asking()
             await watch.stop()
 
-    def _look(self, since: float) -> dict[Path, tuple[int, int]]:
-        """Read what was not `since`, what may have changed, and what was to be read again; the folders to watch."""
+    def _look(self, since: float) -> tuple[dict[Path, tuple[int, int]], list[Feed]]:
+        """Read what was not `since`, what may have changed, and what was to be read again.
+
+        The folders to watch, and the feeds whose file is another.
+        """
         with self._reading:
+            stale = []
             for path in paths.expand(self._patterns):
-                if path not in self._parts:
+                if self._tool:
+                    feed = self._tools.get(path) or self._tools.setdefault(path, self._listed(path))
+                    if (stamp := files.stamp(path)) != feed.stamp:
+                        feed.stamp = stamp
+                        stale.append(feed)
+                elif path not in self._parts:
                     self._parts[path] = Part(path, self._how.reader(str(path)))
             for part in self._parts.values():
                 now = self._clock.now()
@@ -90,7 +117,39 @@ class Static:
                     part.look(now, self._clock.wall())
             good = {part.where: part.good for part in self._in_order() if part.good is not None}
             self._whole.take(good)
-            return paths.folders(self._patterns, self._parts)
+            return paths.folders(self._patterns, [*self._parts, *self._tools]), stale
+
+    def _listed(self, path: Path) -> Feed:
+        reader = self._how.reader(str(path))
+        return Feed(str(path), "file", reader, lambda: ansible_tool.listed(self._tool, path), ansible_tool.EACH)
+
+    def _ask(self, stale: Sequence[Feed]) -> None:
+        """Have each feed asked from time to time, and the stale ones now; a feed's bug is ours."""
+        for feed in self._all_feeds():
+            if feed not in self._asking:
+                name = f"static inventory {feed.where}"
+                self._asking[feed] = asyncio.create_task(feed.run(self._clock, self._changed), name=name)
+                self._asking[feed].add_done_callback(lambda _: self._changed.set())
+            elif feed in stale:
+                feed.wake()
+            if self._asking[feed].done():
+                self._asking[feed].result()
+
+    async def _stop_asking(self) -> None:
+        asking, self._asking = list(self._asking.values()), {}
+        for task in asking:
+            task.cancel()
+        if asking:
+            await asyncio.wait(asking)
+
+    def _read_since(self, started: float) -> bool:
+        """Whether all that is read, or cannot be, was looked at since then."""
+        return all(part.settled for part in self._parts.values()) and all(
+            feed.looked >= started for feed in self._all_feeds()
+        )
+
+    def _all_feeds(self) -> list[Feed]:
+        return [*(self._tools[path] for path in sorted(self._tools)), *self._feeds]
 
     def _refuse_half(self) -> None:
         """Before the first whole view there is nothing that could stand in for a file that is not read."""
@@ -106,10 +165,10 @@ class Static:
             problems.insert(0, Problem("watch", "inventory files", what))
         told = bounded(problems, SHOWN, "inventory files")
         unread = tuple(part.unread for part in self._in_order() if part.unread is not None)
-        return Observation(self._whole.services, self._read, told, max(len(self._parts), 1), unread)
+        return Observation(self._whole.services, self._read, told, max(len(self._in_order()), 1), unread)
 
-    def _in_order(self) -> list[Part]:
-        return [self._parts[path] for path in sorted(self._parts)]
+    def _in_order(self) -> list[Standing]:
+        return [*(self._parts[path] for path in sorted(self._parts)), *self._all_feeds()]
 
     async def _wait(self, begun: float, moved: bool) -> None:
         """Until a hint comes, or somebody asks, or a file is to be read again."""
@@ -140,8 +199,11 @@ def _unmatched(patterns: Sequence[Path]) -> list[str]:
     return [f"{pattern}: {what}" for pattern in patterns if not paths.expand([pattern])]
 
 
-def read_once(patterns: Sequence[Path], how: How) -> Observation:
-    """Every file as it is now, offline; ConfigError tells all that will not do, one a line."""
+def read_once(patterns: Sequence[Path], how: How, unread: Sequence[Unread] = ()) -> Observation:
+    """Every file as it is now, offline; ConfigError tells all that will not do, one a line.
+
+    `unread` names what cannot be read so.
+    """
     whole, good = Whole(), {}
     wrong = _unmatched(patterns)
     for path in paths.expand(patterns):
@@ -156,4 +218,5 @@ def read_once(patterns: Sequence[Path], how: How) -> Observation:
     if wrong:
         raise ConfigError("\n".join(wrong))
     whole.take(good)
-    return Observation(whole.services, 1, bounded(whole.problems, SHOWN, "inventory files"), len(good))
+    told = bounded(whole.problems, SHOWN, "inventory files")
+    return Observation(whole.services, 1, told, len(good) + len(unread), tuple(unread))

@@ -1,22 +1,27 @@
 """What the configuration says of a registry of `kind: static`."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from adapters.static import ansible
 from adapters.static.csv_table import Columns
+from adapters.static.feed import Feed
 from adapters.static.file_sd import Labels
+from adapters.static.http_sd import Access, fetch, shown
 from adapters.static.inventory import How
 from adapters.static.records import Scope, foreign_name
 from adapters.static.registry import Static, read_once
 from adapters.static.schema import INVENTORY_SCHEMA
 from adapters.static.shapes import Format
-from bridge.adapter import Observation, Source
+from bridge.adapter import Observation, Source, Unread
 from bridge.kit import Kit
 from bridge.kit.place import excerpt
-from bridge.kit.settings import ConfigPath, RegistrySettings, Several, Strict
+from bridge.kit.settings import ConfigPath, Duration, RegistrySettings, Secret, Several, Strict
+from bridge.table import Table
 
 Label = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -71,6 +76,11 @@ class AnsibleSettings(Strict):
         description="a group or a pattern of groups to the name of the service; {group} stands for the group's name"
     )
     port: AnsiblePortSettings
+    command: Annotated[Several[Label], Field(min_length=1)] = Field(
+        default=(),
+        description="the tool and its options, such as [ansible-inventory]: it reads the files instead of the bridge, "
+        "and may run what they name",
+    )
 
     def value(self) -> ansible.Groups:
         return ansible.Groups(tuple(self.groups.items()), self.port.var or "", self.port.default)
@@ -114,30 +124,103 @@ class CsvSettings(Strict):
         )
 
 
+def _url(text: str) -> str:
+    # no message repeats the value: it may hold a password
+    try:
+        parts = urlsplit(text)
+        port_will_do = parts.port != 0
+    except ValueError:
+        raise ValueError("is not a URL; write such as https://sd.example/targets") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_will_do or not text.isprintable():
+        raise ValueError("is not a URL of http or https; write such as https://sd.example/targets")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("has a user or a password in it; put a token into a file, and name it with `http_sd.token`")
+    if parts.fragment or " " in text:
+        raise ValueError("has a blank or a `#` in it, which no server is sent; remove it")
+    return text
+
+
+class HttpSdSettings(Strict):
+    """How the servers of `urls` are asked."""
+
+    ca: ConfigPath | None = Field(default=None, description="the authority of their certificates; else the system's")
+    token: Secret | None = Field(default=None, description="a bearer token, read anew each time")
+    refresh: Duration = Field(default="60s", validate_default=True, description="the time between two questions")
+
+    @model_validator(mode="after")
+    def _gentle(self) -> Self:
+        if self.refresh < 1:
+            raise ValueError("`refresh` is less than 1s; that is no way to treat a server")
+        return self
+
+
 class Settings(RegistrySettings):
-    """Inventory files of the operator's own: native, or of a format that others write."""
+    """Inventories of the operator's own, in files and behind URLs: native, or of a format that others write."""
 
     inventory_schema: ClassVar[Mapping[str, Any] | None] = INVENTORY_SCHEMA
 
     kind: Literal["static"] = Field(description="which adapter reads it")
     files: Annotated[Several[ConfigPath], Field(min_length=1)] = Field(
-        description="paths and globs; relative ones are taken from the configuration file's folder"
+        default=(),
+        description="paths and globs; relative ones are taken from the configuration file's folder",
+    )
+    urls: Annotated[Several[Annotated[str, AfterValidator(_url)]], Field(min_length=1)] = Field(
+        default=(),
+        description="where servers tell targets in the manner of Prometheus (http_sd)",
     )
     format: Format = Field(default="auto", description="auto goes by the shape of the content")
     file_sd: FileSdSettings = FileSdSettings()
     ansible: AnsibleSettings | None = None
     csv: CsvSettings = CsvSettings()
+    http_sd: HttpSdSettings = HttpSdSettings()
 
     def open(self, kit: Kit) -> Source:
-        return Static(self.files, self._how(), kit.clock)
+        return Static(self.files, self._how(), kit.clock, self._feeds(), self._tool)
 
-    def check(self) -> Observation:
-        return read_once(self.files, self._how())
+    def check(self) -> Observation | None:
+        unread = [Unread(where, 0.0, "is not asked offline") for where in self._places()]
+        if self._tool:
+            unread += [Unread(str(path), 0.0, "is not read offline: `ansible.command` reads it") for path in self.files]
+        if not self.files:
+            return Observation(Table(), 1, (), len(unread), tuple(unread))
+        return read_once(() if self._tool else self.files, self._how(), unread)
+
+    @property
+    def _tool(self) -> tuple[str, ...]:
+        return () if self.ansible is None else self.ansible.command
+
+    def _places(self) -> dict[str, str]:
+        """What messages call each of the URLs, and the URL."""
+        places: dict[str, str] = {}
+        for index, url in enumerate(self.urls):
+            where = shown(url)
+            places[f"{where} (urls[{index}])" if where in places else where] = url
+        return places
+
+    def _feeds(self) -> list[Feed]:
+        access = Access(self.http_sd.ca, self.http_sd.token, self.http_sd.refresh)
+        how = self._how()._replace(form="file_sd")
+        return [
+            Feed(where, "url", how.reader(where), partial(fetch, url, where, access), access.refresh)
+            for where, url in self._places().items()
+        ]
 
     def _how(self) -> How:
         scope = Scope(self.namespace or "", self.locality.value(), self.network)
         groups = None if self.ansible is None else self.ansible.value()
         return How(self.format, scope, self.file_sd.value(), groups, self.csv.value())
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.files and not self.urls:
+            raise ValueError("says not where the inventory is; write `files:`, or `urls:`, or both")
+        if self._tool and self.format != "ansible":
+            raise ValueError("`ansible.command` reads all of the files; write `format: ansible` too")
+        if self.http_sd.token is not None:
+            for url in self.urls:
+                if url.startswith("http:") and urlsplit(url).hostname not in ("127.0.0.1", "::1", "localhost"):
+                    raise ValueError(f"{shown(url)} would be sent `http_sd.token` in plain text; write https")
+        return self
 
     @model_validator(mode="after")
     def _mapped(self) -> Self:

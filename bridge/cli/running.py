@@ -90,7 +90,7 @@ def _checked(settings: "RegistrySettings") -> dict[str, Any]:
     observation = settings.check()
     row: dict[str, Any] = {"name": settings.name, "kind": settings.kind, "read": observation is not None}
     if observation is None:
-        return row | {"services": 0, "endpoints": 0, "names": 0, "problems": []}
+        return row | {"services": 0, "endpoints": 0, "names": 0, "unread": [], "problems": []}
     names = {
         one.address
         for service in observation.services.values()
@@ -102,6 +102,7 @@ def _checked(settings: "RegistrySettings") -> dict[str, Any]:
         "services": len(observation.services),
         "endpoints": sum(len(service.endpoints) for service in screened.services.values()),
         "names": len(names),
+        "unread": [f"{part.part}: {part.why}" for part in observation.unread],
         "problems": [shapes.problem(settings.name, one) for one in (*observation.problems, *screened.problems)],
     }
 
@@ -132,6 +133,8 @@ def _tell(config: "Config", found: Sequence[dict[str, Any]]) -> None:
             f"{one['name']} ({one['kind']}): {one['services']} services, {one['endpoints']} endpoints{names}, "
             f"{f'problems: {said}' if said else 'no problems'}"
         )
+        for unread in one["unread"]:
+            output.say(f"  {unread}")
         for problem in one["problems"]:
             times = f" ({problem['count']} times)" if problem["count"] > 1 else ""
             output.say(f"  {problem['where']}: {problem['what']}{times}")
