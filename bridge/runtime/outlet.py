@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import structlog
 
-from bridge.adapter import Change, Held, Holding, Holdings, Problem, Put, Sink
+from bridge.adapter import Change, Held, Holding, Holdings, Problem, Put, RecordKey, Sink
 from bridge.errors import BridgeError, Conflict
 from bridge.exports import Export, Wants, wants
 from bridge.kit import Clock
 from bridge.kit.mark import Mark
 from bridge.merge import Catalog
 from bridge.model import ServiceName, Services, SourceName
-from bridge.plan import NOTHING, Plan, plan
+from bridge.plan import NOTHING, Plan, Withheld, plan
 from bridge.runtime.backoff import again
 from bridge.runtime.claiming import Claiming, Standing
 from bridge.runtime.clock import Alarm
@@ -27,6 +27,7 @@ from bridge.runtime.decisions import Decisions
 from bridge.runtime.election import Leadership
 from bridge.runtime.exported import Exported, State
 from bridge.runtime.keep import Keeper, unless_cancelled
+from bridge.runtime.keys import Keys
 from bridge.runtime.latest import Latest
 from bridge.runtime.rate import Rate
 from bridge.runtime.reading import Reading
@@ -61,6 +62,7 @@ class _Planned(NamedTuple):
 
     plan: Plan
     problems: tuple[Problem, ...]
+    keys: tuple[RecordKey, ...]  # that it wants
 
 
 class _Fight(NamedTuple):
@@ -114,6 +116,7 @@ class Outlet:
         self._problems: Table[ServiceName, tuple[Problem, ...]] = Table()
         self._changes: Counter[bool] = Counter()  # by whether it is a put
         self._records = 0
+        self._keys = Keys()
         self._fights: dict[ServiceName, _Fight] = {}
         self._touched = asyncio.Event()
         self._behind = True  # there is something that no plan rests on yet
@@ -205,11 +208,14 @@ class Outlet:
         names = {*changed(self._retained, retained), *changed(old or Table(), holdings)}
         if old is None:
             names |= self._writer.services()
+        names |= self._keys.freed
+        self._keys.freed.clear()
         planned: dict[ServiceName, _Planned] = {}
         for number, name in enumerate(sorted(names)):
             planned[name] = self._plan(name, retained, holdings.get(name, _NO_HOLDING))
             if number % HEAP == HEAP - 1:
                 await self._clock.sleep(0)
+        self._apart(planned, holdings)
         if old is not None and self._may():
             self._drifted(planned, old, holdings, retained)
         self._held, self._retained = Held(holdings, held.claims, held.facts), retained
@@ -224,6 +230,8 @@ class Outlet:
         )
         self._problems = self._problems.with_({name: one.problems or None for name, one in planned.items()})
         self._writer.see(holdings, observation.read)
+        if self._keys.freed:
+            self._touch(None)
 
     def _waits_for(self, catalog: Catalog) -> tuple[SourceName, ...]:
         """The sources that the catalog does not rest on yet, sorted; a snapshot is not enough."""
@@ -250,14 +258,31 @@ class Outlet:
     def _plan(self, name: ServiceName, retained: Services, holding: Holding) -> _Planned:
         service = retained.get(name)
         if service is None:
-            return _Planned(plan((), holding), ())
+            return _Planned(plan((), holding), (), ())
         try:
             fitted, problems = self._sink.fit(self._export.target, service, holding)
         except Exception as error:
             _log.exception("service does not fit", to=self._place, service=str(name))
             what = f"its adapter failed over it with {error!r}; what is there stays"
-            return _Planned(NOTHING, (Problem("fit", f"{self._place}: {name}", what, name),))
-        return _Planned(plan(fitted, holding), tuple(problems))
+            return _Planned(NOTHING, (Problem("fit", f"{self._place}: {name}", what, name),), ())
+        return _Planned(plan(fitted, holding), tuple(problems), tuple(one.key for one in fitted))
+
+    def _apart(self, planned: dict[ServiceName, _Planned], holdings: Holdings) -> None:
+        """Leave a key that the names of several services come to with one of them."""
+        standing = {name: [one.key for one in holdings.get(name, _NO_HOLDING).records] for name in sorted(planned)}
+        for name, keys in standing.items():
+            self._keys.stand(name, keys)
+        for name, keys in standing.items():
+            one = planned[name]
+            if lost := self._keys.take(name, one.keys, keys):
+                changes = tuple(change for change in one.plan.changes if change.record.key not in lost)
+                withheld = tuple(
+                    Withheld(name, key, "taken", f"is the record of {who}; export one of them under another name")
+                    for key, who in lost.items()
+                )
+                one = planned[name] = one._replace(plan=Plan(changes, one.plan.withheld + withheld))
+            if one.plan.withheld:  # a put that is not made stands for what a removal would lose
+                planned[name] = one._replace(plan=Plan(tuple(filter(_puts, one.plan.changes)), one.plan.withheld))
 
     def _drifted(
         self, planned: Mapping[ServiceName, _Planned], before: Holdings, after: Holdings, retained: Services
@@ -286,7 +311,7 @@ class Outlet:
     def _forget(self) -> None:
         """After an error nothing that was computed counts: the next round begins anew."""
         self._judge, self._judged, self._wants, self._held = Judge(self._export), None, None, None
-        self._retained = _NOBODY
+        self._retained, self._keys = _NOBODY, Keys()
         self._plans, self._problems, self._records = Table(), Table(), 0
         self._changes.clear()
         self._behind = True

@@ -349,7 +349,7 @@ class Writer:
             return
         holding = self._holdings.get(service)
         content = {record.key: record.content for record in holding.records} if holding is not None else {}
-        later = self._read >= work.read + 2 and not work.flies  # the first of them may have begun before the write
+        later = self._read >= work.read + 2  # the first of them may have begun before the write
         if all(content.get(key) == expected for key, expected in work.expects.items()):
             if work.expects and not work.looks:
                 work.tries = 0

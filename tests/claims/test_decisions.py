@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.adapter import Target
 from bridge.errors import ConfigError, Conflict, Unavailable
 from bridge.model import SourceName
 from bridge.runtime.decisions import EXPIRES, FILE, Decisions, Document, parse, read, update, write
@@ -35,6 +36,25 @@ async def test_what_was_decided_is_in_force_at_once_and_after_a_restart(tmp_path
     assert loaded(tmp_path, clock).current.value == decisions.current.value
     await decisions.unfreeze(VMS)
     assert decisions.current.value[VMS].frozen is None
+
+
+async def test_accepted_removals_are_of_one_target_last_over_a_restart_and_expire(tmp_path: Path) -> None:
+    clock = FakeClock()
+    decisions = loaded(tmp_path, clock)
+    here, there = Target("a.json"), Target("b.json")
+    await decisions.accept_removals(VMS, here, [HOLD], clock.wall())
+    await decisions.accept_removals(VMS, there, [HOLD], clock.wall() - EXPIRES)
+    assert decisions.current.value[VMS].removals == {here: {HOLD: clock.wall()}}
+    assert decisions.current.value[VMS].accepted == {}
+    assert loaded(tmp_path, clock).current.value == decisions.current.value
+    await clock.advance(EXPIRES + 1)
+    decisions.load()
+    assert decisions.current.value == {}
+
+
+def test_a_document_from_before_there_were_removals_is_read() -> None:
+    old = b'{"format": 1, "version": 3, "accepted": [], "health": [], "freezes": []}'
+    assert parse(old, "decisions.json") == Document(3)
 
 
 async def test_without_a_folder_decisions_last_as_long_as_the_process() -> None:

@@ -1,14 +1,18 @@
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bridge.adapter import Claim, Put
+from bridge.adapter import Claim, Held, Holding, Observation, Problem, Put, Record, Target
 from bridge.errors import Conflict, Denied, Rejected, Unavailable
 from bridge.kit.mark import Mark
-from bridge.model import Service
+from bridge.model import Health, Service, ServiceName
+from bridge.runtime.election import Term
 from bridge.runtime.exported import State
 from bridge.runtime.rate import Rate
+from bridge.table import Table
 from bridge.testing.clock import FakeClock
 from bridge.testing.faults import Write
 from bridge.testing.memory import MemoryRegistry
@@ -124,6 +128,28 @@ async def test_a_foreign_record_under_the_name_that_we_want_is_shown_and_not_tou
         out.store.remove(ONLY, WEB_0)
         await clock.advance(1)
         assert made(out) == ["put shop/web#0"]
+
+
+@pytest.mark.promise("R-18")
+async def test_nothing_of_a_service_is_removed_while_somebody_else_has_the_name_of_one_of_its_records() -> None:
+    class Digests(MemoryRegistry):
+        """Never puts a record again: what changes gets another name."""
+
+        def fit(self, target: Target, service: Service, holding: Holding) -> tuple[list[Record], Sequence[Problem]]:
+            content = encode(service.endpoints)
+            return [Record(key(f"{service.name}#{len(service.endpoints)}"), service.name, content)], ()
+
+    clock, vms, out = FakeClock(), MemoryRegistry(WEB), Digests(mark=OURS)
+    out.set()
+    async with writing(clock, out, vms=vms):
+        await clock.advance(1)
+        out.store.foreign(ONLY, "other", key("shop/web#4"), name("shop/web"), b"[]")
+        vms.set(service("shop/web", *hosts(4)))
+        await clock.advance(600)
+        assert said(out.store)["shop/web"] == hosts(3)
+        out.store.remove(ONLY, key("shop/web#4"))
+        await clock.advance(1)
+        assert made(out) == ["put shop/web#3", "put shop/web#4", "remove shop/web#3"]
 
 
 @pytest.mark.promise("R-19")
@@ -494,9 +520,9 @@ async def test_a_leader_that_was_paused_cannot_undo_its_successor() -> None:
         await clock.advance(1)
         paused.show(False)
         paused.faults.stop()
-        old.set(service("shop/web", *hosts(2, net="10.9")))
+        old.set(service("shop/web", *hosts(2, net="10.9")), service("shop/late", *hosts(2)))
         await clock.advance(1)
-        assert paused.faults.under_way == 1  # a write is on its way while it is paused
+        assert paused.faults.under_way == 2  # writes are on their way while it is paused
         follow.say(2, clock.now() + 1e6)
         await clock.advance(1)
         assert said(store) == {"shop/web": hosts(5)}
@@ -567,6 +593,99 @@ async def test_a_service_that_its_adapter_cannot_fit_costs_one_service() -> None
         assert made(out) == ["put shop/api#0"]
         assert [one.kind for one in exported(run).problems[name("shop/web")]] == ["fit"]
         assert run.engine.alive()
+
+
+async def test_a_removal_comes_after_the_puts_of_the_plan_that_was_made_meanwhile() -> None:
+    clock, vms, out = FakeClock(), MemoryRegistry(service("shop/web", *hosts(4))), sink(chunk=2, concurrency=1)
+    async with writing(clock, out, vms=vms):
+        await clock.advance(1)
+        drains = [endpoint(one, health=Health.DRAINING) for one in hosts(4)[2:]]
+        vms.set(service("shop/web", *hosts(2), *drains))
+        await clock.advance(1)
+        out.faults.clock, out.faults.delay = clock, 5.0
+        begin = len(out.writes)
+        vms.set(service("shop/web", endpoint("10.0.0.1:80", weight=3), "10.0.0.2:80"))
+        await clock.advance(1)
+        assert out.faults.under_way == 1
+        vms.set(service("shop/web", endpoint("10.0.0.1:80", weight=3), "10.0.0.2:80", *hosts(3, net="10.7")))
+        await clock.advance(60)
+        assert made(out)[begin:] == ["put shop/web#0", "put shop/web#1", "put shop/web#2"]
+        assert said(out.store) == {"shop/web": sorted([*hosts(2), *hosts(3, net="10.7")])}
+
+
+async def test_only_who_writes_says_that_something_is_put_right() -> None:
+    clock, store = FakeClock(), Store()
+    lead, follow = Voted("one", Term(1, 1e9)), Voted("one")
+    vms = MemoryRegistry(WEB)
+    async with (
+        writing(clock, sink(store), elector=lead, vms=vms),
+        writing(clock, sink(store), elector=follow, vms=vms) as two,
+    ):
+        await clock.advance(1)
+        store.edit(ONLY, WEB_0, b"[]")
+        await clock.advance(1)
+        assert said(store) == {"shop/web": hosts(3)}
+        assert two.events("put right") == ["put right"]  # the log is that of both
+
+
+async def test_an_outlet_that_dies_of_what_it_is_given_begins_anew_and_the_rest_goes_on() -> None:
+    class Garbles(MemoryRegistry):
+        garbles = False
+
+        def _say(self, observation: Observation) -> None:
+            if self.garbles:
+                garbage: Table[ServiceName, Holding] = Table({name("shop/web"): "garbage"})  # type: ignore[dict-item]
+                observation = replace(observation, held=Table({ONLY: Held(garbage)}))
+            super()._say(observation)
+
+    clock, vms, out = FakeClock(), MemoryRegistry(WEB, API), Garbles(mark=OURS)
+    out.set()
+    async with writing(clock, out, vms=vms) as run:
+        out.faults.stop()
+        await clock.advance(1)
+        out.garbles = True
+        out.refresh()
+        await clock.advance(1)
+        assert run.engine.restarts() > 0
+        vms.set(WEB, service("shop/x", "10.4.0.1:80"))
+        await clock.advance(4_000)
+        assert not run.engine.alive()
+        assert run.endpoints("shop/x") == ["10.4.0.1:80"]
+        out.garbles = False
+        out.refresh()
+        out.faults.go()
+        await clock.advance(100)
+        assert said(out.store)["shop/web"] == hosts(3)
+        assert (run.engine.alive(), exported(run).state) == (True, State.IN_STEP)
+
+
+async def test_two_services_whose_names_come_to_one_key_do_not_overwrite_each_other() -> None:
+    class Narrow(MemoryRegistry):
+        """Knows no hyphens."""
+
+        def fit(self, target: Target, service: Service, holding: Holding) -> tuple[list[Record], Sequence[Problem]]:
+            records, problems = super().fit(target, service, holding)
+            return [replace(one, key=key(one.key.replace("-", ""))) for one in records], problems
+
+    clock, vms = FakeClock(), MemoryRegistry(service("shop/we-b", "10.1.0.9:80"), API)
+    out = Narrow(mark=OURS)
+    out.set()
+    async with writing(clock, out, vms=vms) as run:
+        await clock.advance(1)
+        vms.set(service("shop/we-b", "10.1.0.9:80"), WEB, API)
+        await clock.advance(600)
+        assert said(out.store) == {"shop/api": hosts(2, net="10.1"), "shop/we-b": ["10.1.0.9:80"]}
+        assert [str(one) for one in exported(run).plans[name("shop/web")].withheld] == [
+            "shop/web: shop/web#0: is the record of shop/we-b; export one of them under another name"
+        ]
+        assert len(out.writes) == 2
+    fresh = Narrow(mark=OURS, store=out.store)
+    async with writing(clock, fresh, vms=MemoryRegistry(WEB, API)) as run:
+        await clock.advance(60)
+        assert fresh.writes == []  # whose record stands there has the key, for as long as it stands
+        await clock.advance(AGREEMENT)
+        assert said(out.store)["shop/web"] == hosts(3)
+        assert exported(run).state is State.IN_STEP
 
 
 async def test_whatever_changes_and_fails_the_sink_comes_to_say_what_is_wanted_with_one_write_a_change() -> None:
