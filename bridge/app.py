@@ -4,7 +4,7 @@ import asyncio
 import errno
 import platform
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from bridge import __version__
-from bridge.adapter import Problem
+from bridge.adapter import Problem, Sink
 from bridge.admin.api import admin, probes
 from bridge.admin.journal import Journal
 from bridge.admin.metrics import Metrics
@@ -23,12 +23,15 @@ from bridge.admin.state import Addresses, State
 from bridge.config import Adapters, Config, load, may_fill, removals, screening
 from bridge.errors import BridgeError, ConfigError
 from bridge.kit import Clock, Kit
+from bridge.kit.mark import Mark
 from bridge.kit.settings import HostPort
 from bridge.merge import Catalog
 from bridge.model import SourceName
 from bridge.runtime.clock import SystemClock
-from bridge.runtime.engine import Engine, EngineSource
+from bridge.runtime.engine import Engine, EngineExport, EngineSource
+from bridge.runtime.exported import Exported
 from bridge.runtime.keep import Keeper
+from bridge.runtime.latest import Latest
 from bridge.xds.names import Names
 from bridge.xds.resources import Resources
 from bridge.xds.server import Server
@@ -44,6 +47,9 @@ FIRST = 1.0
 
 POLL = 1.0
 """Seconds between two looks at the configuration file."""
+
+PAUSE = 1.0
+"""Seconds between two looks at what is wrong with an export."""
 
 STEADY = 0.2
 """Seconds for which a changed configuration file must stay as it is, so that no half-written one is read."""
@@ -67,18 +73,42 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def opened(config: Config, clock: Clock) -> list[EngineSource]:
-    """Every registry of the configuration, in its order; nothing is read before it is observed."""
+def opened(config: Config, clock: Clock, mark: Mark | None = None) -> list[EngineSource]:
+    """Every registry of the configuration, in its order; nothing is read before it is observed.
+
+    `mark` is what is put on records; without an `owner:` there is none, and nothing can be written.
+    """
     return [
         EngineSource(
             name=SourceName(settings.name),
             required=settings.required,
-            source=settings.open(Kit(settings.name, clock)),
+            source=settings.open(Kit(settings.name, clock, mark)),
             removals=removals(settings),
             screen=screening(settings),
         )
         for settings in config.registries
     ]
+
+
+def exports(config: Config, sources: Sequence[EngineSource], mark: Mark | None) -> list[EngineExport]:
+    """Every target that is written; ConfigError where a kind of registry can only be read."""
+    sinks = {one.name: one.source for one in sources}
+    kinds = {one.name: one.kind for one in config.registries}
+    made = []
+    for registry, export, rate in config.written():
+        sink = sinks[registry]
+        if mark is None or not isinstance(sink, Sink):
+            raise ConfigError(
+                f"{config.path}: {registry}: `export:` stands in a registry of kind {kinds[registry]}, "
+                "which can only be read; remove it there"
+            )
+        made.append(EngineExport(registry, sink, export, rate, mark))
+    return made
+
+
+def marked(config: Config, deployment: str) -> Mark | None:
+    """What is put on the records of this bridge, where its configuration names an owner."""
+    return Mark(config.root.owner, deployment) if config.root.owner is not None else None
 
 
 class App:
@@ -92,8 +122,18 @@ class App:
         names = Names(config.root.xds.names)
         self._resources = Resources(names, self._policies, required)
         self._server = Server(self._resources, config.server(), clock, platform.node())
-        self._sources = opened(config, clock)
-        self._engine = Engine(self._sources, config.engine(config.state_folder()), clock, self._publish)
+        folder = config.state_folder()
+        elector = config.elector(clock, folder) if config.root.owner is not None else None
+        mark = marked(config, elector.deployment) if elector is not None else None
+        self._sources = opened(config, clock, mark)
+        self._engine = Engine(
+            self._sources,
+            config.engine(folder),
+            clock,
+            self._publish,
+            exports=exports(config, self._sources, mark),
+            elector=elector,
+        )
         self._keeper = Keeper(clock)
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._refused = ""  # what was wrong with the last new configuration
@@ -129,6 +169,9 @@ class App:
                 group.create_task(self._engine.run(), name="engine")
                 for name in self._engine.readings:
                     self._keeper.start(group, f"{name}: journal", partial(self._journal, name))
+                for written, cell in self._engine.exported.items():
+                    place = " ".join(written).strip()
+                    self._keeper.start(group, f"{place}: journal", partial(self._journal_of, cell))
                 await self._first()
                 await self._server.start()
                 self._keeper.start(group, "configuration", self._follow)
@@ -206,6 +249,12 @@ class App:
         journal = Journal()
         async for reading in self._engine.readings[name].changes():
             journal.read(reading)
+
+    async def _journal_of(self, cell: Latest[Exported]) -> None:
+        journal = Journal()
+        async for exported in cell.changes():
+            journal.wrote(exported)
+            await self._clock.sleep(PAUSE)
 
     async def _follow(self) -> None:
         """Take over each new content of the configuration file."""

@@ -8,22 +8,27 @@ from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
 
+from bridge import targets
 from bridge.admin.text import hide
 from bridge.errors import ConfigError
 from bridge.guard import Removals
+from bridge.kit import Clock
 from bridge.kit.address import Allow
 from bridge.kit.document import Document
 from bridge.kit.document import load as load_document
+from bridge.kit.election import Elector
+from bridge.kit.mark import owner_name
 from bridge.kit.names import MAX_KEY, MAX_METADATA, MAX_VALUE
 from bridge.kit.place import excerpt
 from bridge.kit.settings import ConfigPath, Duration, HostPort, RegistrySettings, Strict, explain_errors, nearest
 from bridge.policies import Policies, ServicesSettings
 from bridge.runtime.engine import EngineSettings
 from bridge.screen import Bounds, ScreenPolicy
+from bridge.targets import Electors, ElectorSettings, Written
 from bridge.xds.names import Names
 from bridge.xds.server import ServerSettings
 from bridge.xds.tls import TlsFiles
@@ -48,6 +53,7 @@ BOUNDS: Final = Bounds(
 MAX_NAMES: Final = 20_000  # that one stream may subscribe to
 MAX_STREAMS: Final = 20_000  # of one address: an Envoy without ADS opens one a cluster, a proxy may stand for many
 
+_ALONE: Final = {"kind": "none"}
 _SMALLEST: Final = "{name: vms, kind: static, files: [vms.yaml]}"
 M = TypeVar("M", bound=BaseModel)
 
@@ -156,6 +162,9 @@ class LogSettings(Strict):
 class Root(Strict):
     """The configuration of the registry bridge."""
 
+    owner: Annotated[str, AfterValidator(owner_name)] | None = Field(
+        default=None, description="marks what is written, and is needed only then; another one for each deployment"
+    )
     registries: list[dict[str, Any]] = Field(description="what is read; the first one wins what two know")
     services: ServicesSettings = Field(
         default_factory=dict, description="traffic policy by name or glob (namespace/name); reloads while running"
@@ -166,16 +175,31 @@ class Root(Strict):
     settle: SettleSettings = SettleSettings()
     start: StartSettings = StartSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
+    leader: dict[str, Any] = Field(
+        default_factory=lambda: dict(_ALONE), description="which replica writes; `none` is for a single process"
+    )
     log: LogSettings = LogSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration that is valid as a whole; `root.registries` are what `registries` was made of."""
+    """A configuration that is valid as a whole.
+
+    `root.registries` are what `registries` was made of, and `root.leader` what `leader` was.
+    """
 
     path: Path
     root: Root
     registries: tuple[RegistrySettings, ...]
+    leader: ElectorSettings
+
+    def written(self) -> tuple[Written, ...]:
+        """Every target that is written, in the order of the file."""
+        return targets.written(self.registries, self.root.owner or "")
+
+    def elector(self, clock: Clock, folder: Path | None) -> Elector:
+        """This replica's part in the election; `folder` is `state_folder`, None when nothing shall outlive us."""
+        return self.leader.open(clock, folder)
 
     def policies(self, previous: Policies | None = None) -> Policies:
         """Service name to traffic policy; what equals a policy of `previous` is the same object."""
@@ -286,14 +310,16 @@ def parse(text: str, path: Path, adapters: Adapters | None = None) -> Config:
     if not isinstance(document.value, dict):
         raise ConfigError(f"{path}: must be a mapping of keys; the smallest is registries: [{_SMALLEST}]")
     context = {"folder": path.absolute().parent}
-    wrong: list[str] = []
-    root = _validate(Root, document, (), context, wrong)
-    registries = _registries(document, adapters if adapters is not None else installed(), context, wrong)
+    found: list[str] = []
+    root = _validate(Root, document, (), context, found)
+    registries = _registries(document, adapters if adapters is not None else installed(), context, found)
+    leader = _leader(document, targets.electors(), context, found)
     if root is not None:
-        wrong += _exposed(root, document)
-    if wrong or root is None:
-        raise ConfigError("\n".join(_by_line(wrong)))
-    return Config(path, root, registries)
+        found += _exposed(root, document)
+        found += targets.wrong(document, registries, root.owner)
+    if found or root is None or leader is None:
+        raise ConfigError("\n".join(_by_line(found)))
+    return Config(path, root, tuple(registries.values()), leader)
 
 
 def _read(path: Path) -> str:
@@ -320,13 +346,14 @@ def _validate(
 
 def _registries(
     document: Document, adapters: Adapters, context: dict[str, Path], wrong: list[str]
-) -> tuple[RegistrySettings, ...]:
+) -> dict[int, RegistrySettings]:
+    """The valid ones by their index in the file."""
     given = document.value.get("registries")
     if not isinstance(given, list):
-        return ()
+        return {}
     if not given:
         wrong.append(f"{document.place(('registries',))}: is empty; add one, such as {_SMALLEST}")
-    made: list[RegistrySettings] = []
+    made: dict[int, RegistrySettings] = {}
     seen: set[str] = set()
     for index, one in enumerate(given):
         if not isinstance(one, dict):
@@ -341,8 +368,31 @@ def _registries(
         if isinstance(name, str):
             seen.add(name)
         if settings is not None:
-            made.append(settings)
-    return tuple(made)
+            made[index] = settings
+    return made
+
+
+def _leader(
+    document: Document, electors: Electors, context: dict[str, Path], wrong: list[str]
+) -> ElectorSettings | None:
+    given = document.value.get("leader", _ALONE)
+    if not isinstance(given, dict):
+        return None  # which is said already
+    kind, place, known = given.get("kind"), document.place(("leader", "kind")), ", ".join(electors)
+    if not isinstance(kind, str):
+        wrong.append(f"{place}: names the kind of election; known are {known}")
+    elif kind not in electors:
+        wrong.append(f"{place}: {excerpt(kind)} is no kind of election here; {nearest(kind, list(electors))}")
+    elif "leader" not in document.value:
+        return cast("ElectorSettings", electors[kind]()())
+    else:
+        try:
+            model = electors[kind]()
+        except ImportError as error:
+            wrong.append(f"{place}: {excerpt(kind)} cannot be loaded: {error}; {_remedy(kind)}")
+            return None
+        return cast("ElectorSettings | None", _validate(model, document, ("leader",), context, wrong))
+    return None
 
 
 def _model(
@@ -416,5 +466,7 @@ def schema(adapters: Adapters | None = None) -> dict[str, Any]:
         made.setdefault("$defs", {}).update({f"{kind}_{name}": it for name, it in part.pop("$defs", {}).items()})
         part["properties"]["kind"] = {"const": kind, "description": "which adapter reads it"}
         kinds.append(part)
+    leaders = [load_kind().model_json_schema() for load_kind in targets.electors().values()]
+    made["properties"]["leader"] |= {"anyOf": leaders}
     made["properties"]["registries"] |= {"items": {"anyOf": kinds}, "minItems": 1}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

@@ -10,27 +10,32 @@
 | `GET /api/v1/endpoints?service=&source=` | `{endpoints: […]}` |
 | `GET /api/v1/sources` · `problems` · `holds` · `streams` | `{sources: […]}` and so on |
 | `GET /api/v1/explain/{namespace}/{name}` | who said what, and what became of it |
+| `GET /api/v1/exports?registry=` | `{exports: […]}`: the targets that are written |
+| `GET /api/v1/plan` · `withheld` `?registry=&target=&service=` | `{changes: […]}` that are left · `{withheld: […]}` |
+| `POST /api/v1/plan/accept` | `{registry?, target?, service?}` or `{all: true}`: may go → `{accepted: […]}` |
 | `POST /api/v1/holds/accept` | `{source?, service?, endpoint?}` or `{all: true}`: may go → `{accepted: […]}` |
 | the same | `{source, health: true}`: the bad health that a source reports is believed |
 | `POST /api/v1/freeze` | `{source, for}` (seconds) or `{source, until}` (epoch) → `{source, until}` |
 | `POST /api/v1/unfreeze` | `{source}` → `{source, until: null}` |
 
-The rows of the lists are described in `bridge.admin.shapes`. An error is `{error: sentence}` with a status of 4xx.
+The rows of the lists are described in `bridge.admin.shapes` and `exporting`. An error is `{error: sentence}` with a
+status of 4xx.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from bridge.admin import shapes
+from bridge.admin import exporting, shapes
 from bridge.admin.explain import explain
 from bridge.admin.http import BODY, BadRequestError, answer, body, dress, guarded, stream
 from bridge.admin.metrics import Metrics
 from bridge.admin.state import State
 from bridge.model import EndpointId, ServiceName, SourceName
+from bridge.runtime.exported import Exported
 
 LONGEST_FREEZE = 7 * 86400.0
 """Seconds: a freeze that is longer is a mistake, or forgotten."""
@@ -48,6 +53,11 @@ def admin(state: State, metrics: Metrics, host: str) -> web.Application:
     app.router.add_get("/api/v1/holds", api.holds)
     app.router.add_get("/api/v1/streams", api.streams)
     app.router.add_get("/api/v1/explain/{namespace}/{name}", api.explain)
+    writing = _Exports(state)
+    app.router.add_get("/api/v1/exports", writing.exports)
+    app.router.add_get("/api/v1/plan", writing.plan)
+    app.router.add_get("/api/v1/withheld", writing.withheld)
+    app.router.add_post("/api/v1/plan/accept", writing.accept)
     app.router.add_post("/api/v1/holds/accept", api.accept)
     app.router.add_post("/api/v1/freeze", api.freeze)
     app.router.add_post("/api/v1/unfreeze", api.unfreeze)
@@ -139,7 +149,10 @@ class _Api:
         )
 
     async def problems(self, _: web.Request) -> web.Response:
-        return answer({"problems": shapes.problems(self._state.readings(), self._state.own())})
+        rows = shapes.problems(self._state.readings(), self._state.own())
+        for one in self._state.exported():
+            rows += [shapes.problem(one.registry, problem) for problem in exporting.problems(one)]
+        return answer({"problems": rows})
 
     async def holds(self, request: web.Request) -> web.StreamResponse:
         state = self._state
@@ -210,6 +223,58 @@ class _Api:
         return SourceName(name)
 
 
+class _Exports:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def exports(self, request: web.Request) -> web.Response:
+        now = self._state.clock.now()
+        return answer({"exports": [exporting.export(one, now) for one in self._chosen(request.query)]})
+
+    async def plan(self, request: web.Request) -> web.StreamResponse:
+        service = request.query.get("service", "")
+        rows = (row for one in self._chosen(request.query) for row in exporting.changes(one, service))
+        return await stream(request, "changes", rows)
+
+    async def withheld(self, request: web.Request) -> web.StreamResponse:
+        service, now = request.query.get("service", ""), self._state.clock.now()
+        rows = (row for one in self._chosen(request.query) for row in exporting.withheld(one, now, service))
+        return await stream(request, "withheld", rows)
+
+    async def accept(self, request: web.Request) -> web.Response:
+        given = await body(request)
+        if unknown := sorted(given.keys() - {"registry", "target", "service", "all"}):
+            raise BadRequestError(f"{unknown[0]!r} is not known here; say registry, target, service, or all: true")
+        words = {key: _text(given, key, empty=key == "target") for key in given.keys() - {"all"}}
+        service = _service(words["service"]) if "service" in words else None
+        if given.get("all") is not True and not words:
+            raise BadRequestError("say which: registry, target, service, or all: true")
+        wall, rows = self._state.clock.wall(), []
+        for one in self._chosen(words):
+            pairs = list(exporting.may_go(one, service))
+            if pairs:
+                await self._state.engine.decisions.accept_removals(one.registry, one.target, pairs, wall)
+            rows += [
+                {"registry": one.registry, "target": one.target, "service": str(name), "endpoint": str(endpoint)}
+                for name, endpoint in pairs
+            ]
+        return answer({"accepted": rows})
+
+    def _chosen(self, words: Mapping[str, str]) -> list[Exported]:
+        """The targets that a question is about; 404 where it names one that there is not."""
+        everything = self._state.exported()
+        found = [
+            one
+            for one in everything
+            if words.get("registry") in (None, "", one.registry) and words.get("target") in (None, one.target)
+        ]
+        if not found and (words.get("registry") or words.get("target")):
+            named = ", ".join(exporting.place(one) for one in everything) or "none"
+            asked = " ".join(filter(None, (words.get("registry"), words.get("target"))))
+            raise BadRequestError(f"{asked!r} is not written by this bridge; what is: {named}", 404)
+        return found
+
+
 def _accepted(chosen: Iterable[tuple[SourceName, list[tuple[ServiceName, EndpointId]]]]) -> list[dict[str, str]]:
     return [
         {"source": source, "service": str(service), "endpoint": str(endpoint)}
@@ -218,9 +283,9 @@ def _accepted(chosen: Iterable[tuple[SourceName, list[tuple[ServiceName, Endpoin
     ]
 
 
-def _text(given: dict[str, Any], key: str) -> str:
+def _text(given: dict[str, Any], key: str, *, empty: bool = False) -> str:
     value = given.get(key)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not (value or empty):
         raise BadRequestError(f"`{key}` is a text, and missing" if key not in given else f"`{key}` is not a text")
     return value
 

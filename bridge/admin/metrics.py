@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, SummaryMetricFamily
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
+from bridge.admin import export_metrics
+from bridge.admin.families import PREFIX, counter, gauge, labelled, summary
 from bridge.admin.state import State
 from bridge.model import Health, ServiceName, Services, SourceName
 from bridge.runtime.reading import Reading
 from bridge.table import Table, changed
-
-PREFIX = "registry_bridge_"
 
 STATES = ("waiting", "stand-in", "synced", "lost", "denied")
 
@@ -58,6 +58,7 @@ class Metrics(Collector):
         yield from self._process()
         yield from self._sources(self._state.readings())
         yield from self._streams()
+        yield from export_metrics.collect(self._state.exported())
 
     def _process(self) -> Iterator[Metric]:
         state = self._state
@@ -66,58 +67,58 @@ class Metrics(Collector):
         build = InfoMetricFamily(f"{PREFIX}build", "the version that runs")
         build.add_metric([], {"version": state.version})
         yield build
-        yield _gauge("ready", "whether Envoys should come", float(engine.ready() and not state.stopping))
-        yield _gauge("services", "services in the catalog", len(catalog.services))
-        yield _gauge("waiting", "sources neither seen nor stood in for", len(catalog.waiting))
-        yield _summary("merge_seconds", "time to merge a round of changes", counts.merges, counts.merge_seconds)
-        yield _summary(
+        yield gauge("ready", "whether Envoys should come", float(engine.ready() and not state.stopping))
+        yield gauge("services", "services in the catalog", len(catalog.services))
+        yield gauge("waiting", "sources neither seen nor stood in for", len(catalog.waiting))
+        yield summary("merge_seconds", "time to merge a round of changes", counts.merges, counts.merge_seconds)
+        yield summary(
             "settle_seconds", "from the first change of a round to its publishing", counts.rounds, counts.settle_seconds
         )
-        yield _gauge("loop_lag_seconds", "how late the event loop was, last sample", counts.lag)
-        yield _gauge("loop_lag_max_seconds", "how late the event loop was, longest", counts.lag_longest)
-        yield _summary("gc_pause_seconds", "pauses for garbage collection", garbage.pauses, garbage.seconds)
-        yield _gauge("gc_pause_max_seconds", "pauses for garbage collection, longest", garbage.longest)
-        yield _counter("task_restarts", "tasks that died and were started again", state.restarts())
-        yield _gauge("tasks_dead", "tasks that could not be kept running", len(state.ailing()))
+        yield gauge("loop_lag_seconds", "how late the event loop was, last sample", counts.lag)
+        yield gauge("loop_lag_max_seconds", "how late the event loop was, longest", counts.lag_longest)
+        yield summary("gc_pause_seconds", "pauses for garbage collection", garbage.pauses, garbage.seconds)
+        yield gauge("gc_pause_max_seconds", "pauses for garbage collection, longest", garbage.longest)
+        yield counter("task_restarts", "tasks that died and were started again", state.restarts())
+        yield gauge("tasks_dead", "tasks that could not be kept running", len(state.ailing()))
         kinds = Counter[str]()
         for one in state.own():
             kinds[one.kind] += one.count
-        yield _labelled("own_problems", "what is wrong with the bridge itself", ("kind",), kinds.items())
+        yield labelled("own_problems", "what is wrong with the bridge itself", ("kind",), kinds.items())
 
     def _sources(self, readings: list[Reading]) -> Iterator[Metric]:
         now = self._state.clock.now()
         label = ("source",)
-        yield _labelled(
+        yield labelled(
             "source_up",
             "whether the source is in sync",
             label,
             ((one.source, float(one.state == "synced")) for one in readings),
         )
-        yield _labelled(
+        yield labelled(
             "source_state",
             "1 for the state that the source is in",
             ("source", "state"),
             (((one.source, state), float(one.state == state)) for one in readings for state in STATES),
         )
-        yield _labelled(
+        yield labelled(
             "source_age_seconds",
             "age of the last whole view",
             label,
             ((one.source, now - one.since) for one in readings if one.observation is not None),
         )
-        yield _labelled(
+        yield labelled(
             "source_lost_seconds",
             "how long the source has been lost; 0 while it is not",
             label,
             ((one.source, 0.0 if one.lost is None else now - one.lost) for one in readings),
         )
-        yield _labelled(
+        yield labelled(
             "source_unread_parts",
             "parts of the source that fail to be read",
             label,
             ((one.source, len(one.observation.unread)) for one in readings if one.observation is not None),
         )
-        yield _labelled(
+        yield labelled(
             "source_services",
             "services believed of the source",
             label,
@@ -125,7 +126,7 @@ class Metrics(Collector):
         )
         yield self._endpoints(readings)
         verdicts = [(one.source, one.verdict) for one in readings if one.verdict is not None]
-        yield _labelled(
+        yield labelled(
             "holds",
             "endpoints that went missing and are kept until that is believed",
             label,
@@ -136,14 +137,14 @@ class Metrics(Collector):
             ("health_flood", "whether so much turned unhealthy that it is not believed", "health_flood"),
             ("frozen", "whether an operator froze the source", "frozen"),
         ):
-            yield _labelled(
+            yield labelled(
                 name, what, label, ((source, float(getattr(verdict, value))) for source, verdict in verdicts)
             )
         problems = Counter[tuple[str, str]]()
         for one in readings:
             for problem in one.problems:
                 problems[one.source, problem.kind] += problem.count
-        yield _labelled("problems", "what a source says that was refused", ("source", "kind"), sorted(problems.items()))
+        yield labelled("problems", "what a source says that was refused", ("source", "kind"), sorted(problems.items()))
 
     def _endpoints(self, readings: list[Reading]) -> Metric:
         family = GaugeMetricFamily(
@@ -160,33 +161,12 @@ class Metrics(Collector):
 
     def _streams(self) -> Iterator[Metric]:
         sums, totals = self._state.server.sums(), self._state.server.totals
-        yield _gauge("streams", "xDS streams that are open", sums.streams)
-        yield _gauge("subscriptions", "names that open streams ask for", sums.names)
-        yield _gauge("parked", "versions that clients refused and that are not sent again", sums.parked)
-        yield _counter("responses", "xDS responses sent", totals.responses)
-        yield _counter("response_bytes", "bytes of xDS responses sent", totals.sent)
-        yield _counter("requests", "xDS requests received", totals.requests)
-        yield _counter("nacks", "xDS responses that clients refused", totals.nacks)
-        yield _counter("streams_refused", "xDS streams that were refused", totals.refused)
-        yield _counter("stream_failures", "xDS streams ended by a mistake of the bridge", totals.failures)
-
-
-def _gauge(name: str, what: str, value: float) -> Metric:
-    return GaugeMetricFamily(PREFIX + name, what, value)
-
-
-def _counter(name: str, what: str, value: float) -> Metric:
-    return CounterMetricFamily(PREFIX + name, what, value)
-
-
-def _summary(name: str, what: str, count: int, total: float) -> Metric:
-    return SummaryMetricFamily(PREFIX + name, what, count, total)
-
-
-def _labelled(
-    name: str, what: str, labels: tuple[str, ...], values: Iterable[tuple[str | tuple[str, ...], float]]
-) -> Metric:
-    family = GaugeMetricFamily(PREFIX + name, what, labels=labels)
-    for key, value in values:
-        family.add_metric((key,) if isinstance(key, str) else key, value)
-    return family
+        yield gauge("streams", "xDS streams that are open", sums.streams)
+        yield gauge("subscriptions", "names that open streams ask for", sums.names)
+        yield gauge("parked", "versions that clients refused and that are not sent again", sums.parked)
+        yield counter("responses", "xDS responses sent", totals.responses)
+        yield counter("response_bytes", "bytes of xDS responses sent", totals.sent)
+        yield counter("requests", "xDS requests received", totals.requests)
+        yield counter("nacks", "xDS responses that clients refused", totals.nacks)
+        yield counter("streams_refused", "xDS streams that were refused", totals.refused)
+        yield counter("stream_failures", "xDS streams ended by a mistake of the bridge", totals.failures)

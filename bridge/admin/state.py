@@ -10,6 +10,7 @@ from bridge.kit import Clock
 from bridge.model import SourceName
 from bridge.policies import Policies
 from bridge.runtime.engine import Engine
+from bridge.runtime.exported import Exported
 from bridge.runtime.keep import Keeper
 from bridge.runtime.reading import Reading
 from bridge.xds.names import Names
@@ -48,6 +49,10 @@ class State:
     def readings(self) -> list[Reading]:
         """The newest reading of each source, in the order of the configuration."""
         return [cell.value for cell in self.engine.readings.values()]
+
+    def exported(self) -> list[Exported]:
+        """How it stands with each target that is written, in the order of the configuration."""
+        return [cell.value for cell in self.engine.exported.values()]
 
     def own(self) -> list[Problem]:
         """What is wrong with the bridge itself: its folder, its configuration, what Envoys refuse."""

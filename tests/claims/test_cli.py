@@ -120,7 +120,7 @@ def test_the_exit_codes_are_documented() -> None:
 
 def test_a_configuration_error_is_exit_2_and_a_line_each_on_standard_error(tmp_path: Path) -> None:
     path = tmp_path / "bridge.yaml"
-    path.write_text("registries: []\nowner: x\n")
+    path.write_text("registries: []\nowners: x\n")
     for command in (["run"], ["check"], ["show", "services"], ["explain", "a/b"], ["holds"], ["envoy-bootstrap"]):
         result = call(*command, "--config", str(path))
         assert (result.exit_code, result.stdout) == (2, ""), command

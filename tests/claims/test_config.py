@@ -66,8 +66,7 @@ WRONG = {
         "2: xds.listne: unknown key; did you mean 'lis",
     ),
     "unknown key at the top": (f"{REGISTRY}\nsnapshots: {{}}", "2: snapshots: unknown key; did you mean 'snapshot'?"),
-    "a later slice's owner": (f"{REGISTRY}\nowner: prod", "2: owner: unknown key; known are admin, log, probes"),
-    "a later slice's leader": (f"{REGISTRY}\nleader: {{kind: none}}", "2: leader: unknown key"),
+    "unknown key of nothing near": (f"{REGISTRY}\nquorum: 3", "2: quorum: unknown key; known are admin, leader, log"),
     "a later slice's networks": (f"{REGISTRY}\nnetworks: {{}}", "2: networks: unknown key"),
     "a later slice's shares": (
         f"{REGISTRY}\nservices:\n  a/b: {{shares: {{vms: 1}}}}",
@@ -316,6 +315,6 @@ def test_the_schema_accepts_what_the_reader_accepts_and_refuses_unknown_keys() -
     validator.check_schema(made)
     good = yaml.safe_load(f"{REGISTRY}\n{LAYERED}\nxds: {{tls: {{cert: a, key: b}}}}\nprobes: {{listen: '[::1]:1'}}")
     assert list(validator.iter_errors(good)) == []
-    for bad in ({**good, "owner": "x"}, {**good, "registries": []}, {**good, "settle": {"interval": 5}}):
+    for bad in ({**good, "peers": "x"}, {**good, "registries": []}, {**good, "settle": {"interval": 5}}):
         assert list(validator.iter_errors(bad)) != []
     assert "static" in str(schema()["properties"]["registries"]["items"])
