@@ -180,7 +180,8 @@ class MemoryRegistry:
             held = self.store.held_by(owner, self.targets) if owner else Table()
         else:
             services, held = old.services, old.held
-        self._say(Observation(services, self._read, self._problems, self._parts, self._unread, held))
+        problems = (*self._problems, *(self.store.garbage[place] for place in sorted(self.store.garbage)))
+        self._say(Observation(services, self._read, problems, self._parts, self._unread, held))
 
     def _say(self, observation: Observation) -> None:
         self._observation = observation

@@ -22,6 +22,7 @@ def encode(endpoints: Iterable[Endpoint]) -> bytes:
             "locality": list(one.locality),
             "network": one.network,
             "weight": one.weight,
+            "via": one.via,
             "metadata": [list(pair) for pair in one.metadata],
         }
         for one in sorted(endpoints, key=lambda one: one.id)
@@ -40,6 +41,7 @@ def decode(content: bytes) -> tuple[Endpoint, ...]:
                 Locality(*row["locality"]),
                 str(row["network"]),
                 int(row["weight"]),
+                str(row["via"]),
                 metadata=tuple((str(name), str(value)) for name, value in row["metadata"]),
             )
             for row in json.loads(content)

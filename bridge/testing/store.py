@@ -5,11 +5,11 @@ from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
 
-from bridge.adapter import Claim, Held, Holding, Holdings, Record, RecordKey, Target
+from bridge.adapter import Claim, Held, Holding, Holdings, Problem, Record, RecordKey, Target
 from bridge.errors import Conflict
 from bridge.model import Service, ServiceName, Services
 from bridge.table import Table
-from bridge.testing.records import said
+from bridge.testing.records import decode, said
 
 ONLY = Target("")
 """The target of a registry that has one."""
@@ -30,6 +30,7 @@ class Store:
         self.records: dict[Target, dict[RecordKey, Stored]] = {}
         self.claims: dict[Target, dict[str, Claim]] = {}
         self._of_service: dict[tuple[Target, ServiceName], set[RecordKey]] = {}
+        self.garbage: dict[tuple[Target, RecordKey], Problem] = {}
         self._revisions = count(1)
         self._seen: dict[str | None, Services] = {}
         self._holdings: dict[tuple[str, Target], Holdings] = {}
@@ -64,6 +65,7 @@ class Store:
         """Lose everything, as a registry that was restarted without its disk does."""
         self.services = Table()
         self.records.clear()
+        self.garbage.clear()
         self._of_service.clear()
         self.claims.clear()
         self._seen.clear()
@@ -87,11 +89,17 @@ class Store:
         stored = Stored(owner, replace(record, revision=next(self._revisions)))
         self.records.setdefault(target, {})[record.key] = stored
         self._of_service.setdefault((target, record.service), set()).add(record.key)
+        self.garbage.pop((target, record.key), None)
+        try:
+            decode(record.content)
+        except ValueError as error:
+            self.garbage[target, record.key] = Problem("record", f"memory {record.key}", str(error), record.service)
         self._touch(target, record.service)
 
     def remove(self, target: Target, key: RecordKey) -> None:
         """Remove a record, whosever it is."""
         name = self.records[target].pop(key).record.service
+        self.garbage.pop((target, key), None)
         self._of_service[target, name].discard(key)
         self._touch(target, name)
 
@@ -151,7 +159,7 @@ class Store:
             for stored in self._of(target, name):
                 if stored.owner != owner:
                     for one in said(stored.record.content):
-                        endpoints[one.id] = replace(one, via=stored.owner)
+                        endpoints[one.id] = replace(one, via=f"{one.via} {stored.owner}".strip())
         endpoints.update({one.id: one for one in (native.endpoints if native is not None else ())})
         if native is None and not endpoints:
             return None
