@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from adapters.static import records
 from adapters.static.records import Flaw, FlawError, Scope
-from bridge.kit import address, names
+from bridge.kit import address, mark, names
 from bridge.kit.place import Path, excerpt
 from bridge.kit.settings import nearest
 from bridge.model import Endpoint, Health, Locality, Metadata, Port, Service
 
-DOCUMENT = ("services", "count")
+DOCUMENT = ("services", "count", "mark")
 SERVICE = ("name", "port", "ports", "locality", "network", "metadata", "endpoints")
-ENDPOINT = ("address", "port", "ports", "health", "zone", "locality", "network", "weight", "metadata")
+ENDPOINT = ("address", "port", "ports", "health", "zone", "locality", "network", "weight", "via", "metadata")
 LOCALITY = ("region", "zone", "sub_zone")
 
 _ENDPOINT = frozenset(ENDPOINT)
@@ -111,6 +111,7 @@ def _endpoint(item: Any, defaults: _Defaults) -> Endpoint:
     key = "address"
     health: Health | None = None
     weight = 1
+    via = ""
     metadata: Metadata = ()
     place, network, ports = defaults.locality, defaults.network, defaults.ports
     try:
@@ -134,6 +135,8 @@ def _endpoint(item: Any, defaults: _Defaults) -> Endpoint:
                     metadata = records.metadata(_mapping(value))
                 case "network":
                     network = records.word(value, "network")
+                case "via":
+                    via = _path(value)
                 case "locality":
                     if "zone" in item:
                         raise ValueError("`zone` stands beside it; write the zone into the locality")
@@ -144,7 +147,7 @@ def _endpoint(item: Any, defaults: _Defaults) -> Endpoint:
         raise _BadError(key, error) from None
     if not ports:
         raise _BadError("", "has no port; write `ports: {http: 8080}` at the service or here")
-    return Endpoint(where, ports, health, place, network, weight, metadata=metadata)
+    return Endpoint(where, ports, health, place, network, weight, via, metadata=metadata)
 
 
 def _short(text: str, defaults: _Defaults) -> Endpoint:
@@ -177,7 +180,7 @@ def _ports(value: Mapping[str, Any], defaults: Ports) -> Ports:
         if port is None and name in numbers:
             del numbers[name]
         else:
-            numbers[names.port_name(name)] = records.number(port, f"port {name}:", 1, 65535)
+            numbers[names.port_name(name) if name else ""] = records.number(port, f"port {name}:", 1, 65535)
     return records.interned(tuple(Port(name, port) for name, port in numbers.items()))
 
 
@@ -199,6 +202,13 @@ def _locality(value: Mapping[str, Any], defaults: Locality) -> Locality:
             for key, default in zip(LOCALITY, defaults, strict=True)
         )
     )
+
+
+def _path(value: Any) -> str:
+    """The owners of the bridges that an endpoint came through, with a blank between two."""
+    if not isinstance(value, str):
+        raise ValueError(f"{excerpt(value)} names no bridges")  # noqa: TRY004  # operators' input, told like the rest
+    return " ".join(mark.owner_name(owner) for owner in value.split(" "))
 
 
 def _mapping(value: Any) -> dict[str, Any]:

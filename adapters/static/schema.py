@@ -20,7 +20,7 @@ _LOCALITY = {
     "properties": {"region": _WORD, "zone": _WORD, "sub_zone": _WORD},
     "additionalProperties": False,
 }
-_PORT_NAME = {"pattern": "^(?=.*[a-zA-Z])[a-zA-Z0-9]([-_.a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$"}
+_PORT_NAME = {"pattern": "^((?=.*[a-zA-Z])[a-zA-Z0-9]([-_.a-zA-Z0-9]{0,61}[a-zA-Z0-9])?)?$"}  # "": the one without
 _NOT_BOTH_PORTS = {"not": {"required": ["port", "ports"]}}
 
 INVENTORY_SCHEMA: Final[dict[str, Any]] = {
@@ -31,6 +31,7 @@ INVENTORY_SCHEMA: Final[dict[str, Any]] = {
     "additionalProperties": False,
     "properties": {
         "services": {"type": "array", "items": {"$ref": "#/$defs/service"}},
+        "mark": {"type": "string", "description": "of the bridge that wrote the file; only at its beginning"},
         "count": {
             "type": "integer",
             "minimum": 0,
@@ -87,6 +88,11 @@ INVENTORY_SCHEMA: Final[dict[str, Any]] = {
                         "locality": _LOCALITY,
                         "network": _WORD,
                         "weight": {"type": "integer", "minimum": 1, "maximum": MAX_WEIGHT},
+                        "via": {
+                            "type": "string",
+                            "minLength": 1,
+                            "description": "owners of the bridges it came through",
+                        },
                         "metadata": _METADATA,
                     },
                     "allOf": [_NOT_BOTH_PORTS, {"not": {"required": ["zone", "locality"]}}],
