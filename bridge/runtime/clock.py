@@ -2,8 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from bridge.kit import Clock
+
+T = TypeVar("T")
 
 
 class SystemClock:
@@ -20,6 +24,19 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait; at least one turn of the event loop."""
         await asyncio.sleep(max(0.0, seconds))
+
+
+async def within(clock: Clock, seconds: float, what: Coroutine[Any, Any, T]) -> T:
+    """What `what` comes to; TimeoutError, and it is cancelled, when that takes longer."""
+    task, sleeper = asyncio.ensure_future(what), asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait((task, sleeper), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        sleeper.cancel()
+        task.cancel()
 
 
 class Alarm:

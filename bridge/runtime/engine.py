@@ -161,7 +161,7 @@ class Engine:
                 for one in exports
             ]
         self.exported: dict[tuple[SourceName, Target], Latest[Exported]] = {
-            (one.registry, one.export.target): outlet.cell for one, outlet in zip(exports, self._outlets, strict=False)
+            (one.registry, one.export.target): outlet.cell for one, outlet in zip(exports, self._outlets, strict=True)
         }
 
     def open(self) -> None:

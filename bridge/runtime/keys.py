@@ -1,6 +1,6 @@
 """Which service has a record's key, where the names of several come to the same one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bridge.adapter import RecordKey
 from bridge.model import ServiceName
@@ -16,32 +16,35 @@ class Keys:
     def __init__(self) -> None:
         self.freed: set[ServiceName] = set()
         self._of: dict[RecordKey, ServiceName] = {}
-        self._mine: dict[ServiceName, frozenset[RecordKey]] = {}  # what stands there and what is wanted
+        self._standing: dict[ServiceName, frozenset[RecordKey]] = {}
+        self._wanted: dict[ServiceName, frozenset[RecordKey]] = {}
         self._rivals: dict[RecordKey, set[ServiceName]] = {}
 
-    def stand(self, name: ServiceName, keys: Iterable[RecordKey]) -> None:
-        """Records of `name` stand under these keys."""
-        for key in keys:
-            other = self._of.get(key)
-            if other is not None and other != name:
-                self._rivals.setdefault(key, set()).add(other)
-                self.freed.add(other)
-            self._of[key] = name
+    def stand(self, standing: Mapping[ServiceName, Iterable[RecordKey]]) -> None:
+        """The records of these services now stand under these keys."""
+        for name, keys in standing.items():
+            before, now = self._standing.get(name, _NONE), frozenset(keys)
+            _keep(self._standing, name, now)
+            for key in sorted(before - now - self._wanted.get(name, _NONE)):
+                self._leave(name, key)
+        for name in standing:
+            for key in sorted(self._standing.get(name, _NONE)):
+                other = self._of.get(key, name)
+                if other != name and key in self._standing.get(other, _NONE):
+                    continue  # two records under one key: no adapter should say so
+                if other != name:
+                    self._rivals.setdefault(key, set()).add(other)
+                    self.freed.add(other)
+                self._of[key] = name
 
-    def take(
-        self, name: ServiceName, wanted: Iterable[RecordKey], standing: Iterable[RecordKey]
-    ) -> dict[RecordKey, ServiceName]:
+    def take(self, name: ServiceName, keys: Iterable[RecordKey]) -> dict[RecordKey, ServiceName]:
         """`name` wants these keys; which of them it cannot have, and who has those."""
-        wanted = frozenset(wanted)
-        mine, before = wanted.union(standing), self._mine.get(name, frozenset())
-        for key in sorted(before - mine):
+        before, now = self._wanted.get(name, _NONE), frozenset(keys)
+        _keep(self._wanted, name, now)
+        for key in sorted(before - now - self._standing.get(name, _NONE)):
             self._leave(name, key)
-        if mine:
-            self._mine[name] = mine
-        else:
-            self._mine.pop(name, None)
         lost = {}
-        for key in sorted(wanted):
+        for key in sorted(now):
             other = self._of.setdefault(key, name)
             if other != name:
                 lost[key] = other
@@ -57,3 +60,13 @@ class Keys:
             self._rivals.pop(key, None)
         elif not rivals:
             self._rivals.pop(key, None)
+
+
+_NONE: frozenset[RecordKey] = frozenset()
+
+
+def _keep(them: dict[ServiceName, frozenset[RecordKey]], name: ServiceName, keys: frozenset[RecordKey]) -> None:
+    if keys:
+        them[name] = keys
+    else:
+        them.pop(name, None)

@@ -8,12 +8,13 @@ its claim is not ours.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import structlog
 
 from bridge.adapter import Change, Held, Holding, Holdings, Problem, Put, RecordKey, Sink
-from bridge.errors import BridgeError, Conflict
+from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.exports import Export, Wants, wants
 from bridge.kit import Clock
 from bridge.kit.mark import Mark
@@ -21,8 +22,8 @@ from bridge.merge import Catalog
 from bridge.model import ServiceName, Services, SourceName
 from bridge.plan import NOTHING, Plan, Withheld, plan
 from bridge.runtime.backoff import again
-from bridge.runtime.claiming import Claiming, Standing
-from bridge.runtime.clock import Alarm
+from bridge.runtime.claiming import BEAT, Claiming, Standing
+from bridge.runtime.clock import Alarm, within
 from bridge.runtime.decisions import Decisions
 from bridge.runtime.election import Leadership
 from bridge.runtime.exported import Exported, State
@@ -32,7 +33,7 @@ from bridge.runtime.latest import Latest
 from bridge.runtime.rate import Rate
 from bridge.runtime.reading import Reading
 from bridge.runtime.writer import Writer
-from bridge.table import Table, changed
+from bridge.table import Table, changed, share
 from bridge.withhold import Judge, Judgement, Sources, Words
 
 HEAP = 100
@@ -111,7 +112,8 @@ class Outlet:
         self._retained: Services = _NOBODY
         self._held: Held | None = None
         self._said: Holdings = Table()  # as the registry said them
-        self._unseen: tuple[SourceName, ...] = export.sources
+        self._unseen: tuple[SourceName, ...] = tuple(sorted(export.sources))
+        self._export_now = replace(export, sources=())  # with the sources that were seen
         self._plans: Table[ServiceName, Plan] = Table()
         self._problems: Table[ServiceName, tuple[Problem, ...]] = Table()
         self._changes: Counter[bool] = Counter()  # by whether it is a put
@@ -172,12 +174,12 @@ class Outlet:
         while True:
             await self._touched.wait()
             self._touched.clear()
-            self._behind = False
             try:
                 await self._round()
             except BaseException:
                 self._forget()
                 raise
+            self._behind = self._touched.is_set()
             self._follow()
             await self._clock.sleep(0)
 
@@ -190,9 +192,9 @@ class Outlet:
         now = self._clock.now()
         reading = self._readings[self._registry].value
         observation, catalog = reading.observation, self._catalog.value
-        self._wants = catalog.services, wants(catalog.services, self._export, self._registry, self._wants)
         held = observation.held.get(self._export.target) if observation is not None else None
-        self._unseen = self._waits_for(catalog)
+        self._want(catalog)
+        assert self._wants is not None
         if observation is None or held is None:
             return
         old = self._held.holdings if self._held is not None else None
@@ -233,6 +235,21 @@ class Outlet:
         if self._keys.freed:
             self._touch(None)
 
+    def _want(self, catalog: Catalog) -> None:
+        """What the target should say as far as its sources were seen: nothing is written on behalf of the others.
+
+        What a snapshot knows of those stays as it stands there.
+        """
+        before, seen = self._wants, self._unseen
+        self._unseen = self._waits_for(catalog)
+        if self._unseen == seen and before is not None:
+            self._wants = catalog.services, wants(catalog.services, self._export_now, self._registry, before)
+            return
+        sources = tuple(name for name in self._export.sources if name not in self._unseen)
+        self._export_now = replace(self._export, sources=sources)
+        fresh = wants(catalog.services, self._export_now, self._registry, None)
+        self._wants = catalog.services, share(before[1], fresh) if before is not None else fresh
+
     def _waits_for(self, catalog: Catalog) -> tuple[SourceName, ...]:
         """The sources that the catalog does not rest on yet, sorted; a snapshot is not enough."""
         cells = ((name, self._readings.get(name)) for name in self._export.sources)
@@ -270,11 +287,10 @@ class Outlet:
     def _apart(self, planned: dict[ServiceName, _Planned], holdings: Holdings) -> None:
         """Leave a key that the names of several services come to with one of them."""
         standing = {name: [one.key for one in holdings.get(name, _NO_HOLDING).records] for name in sorted(planned)}
-        for name, keys in standing.items():
-            self._keys.stand(name, keys)
-        for name, keys in standing.items():
+        self._keys.stand(standing)
+        for name in sorted(standing):
             one = planned[name]
-            if lost := self._keys.take(name, one.keys, keys):
+            if lost := self._keys.take(name, one.keys):
                 changes = tuple(change for change in one.plan.changes if change.record.key not in lost)
                 withheld = tuple(
                     Withheld(name, key, "taken", f"is the record of {who}; export one of them under another name")
@@ -341,7 +357,9 @@ class Outlet:
             claim = self._claiming.due(now, self._clock.wall())
             if claim is not None and self._state()[0] in (State.CLAIMS, State.WRITES):
                 try:
-                    await self._sink.claim(self._export.target, claim)
+                    await within(self._clock, BEAT, self._sink.claim(self._export.target, claim))
+                except TimeoutError:
+                    raise Unavailable(f"{self._place}: the claim has not been answered for {BEAT:.0f} s") from None
                 except Conflict as error:
                     _log.warning("claim not written", to=self._place, why=str(error))
                     self._claiming.refused(claim, now)

@@ -18,7 +18,7 @@ from bridge.errors import Conflict, Denied, Rejected, Unavailable
 from bridge.kit import Clock
 from bridge.model import ServiceName
 from bridge.runtime.backoff import again, pause
-from bridge.runtime.clock import Alarm
+from bridge.runtime.clock import Alarm, within
 from bridge.runtime.keep import unless_cancelled
 from bridge.runtime.rate import Bucket, Rate
 
@@ -27,6 +27,9 @@ CONFIRM = 5.0
 
 STOP = 5.0
 """Seconds that the writes under way have to end when the bridge stops."""
+
+SILENCE = 60.0
+"""Seconds after which a write that has no answer is taken as lost; adapters have shorter ones of their own."""
 
 DENIED = 3
 """Refusals for want of rights in a row after which it is not this record but the target."""
@@ -191,12 +194,15 @@ class Writer:
         while True:
             await self._alarm.ring()
             self._rings = None
-            now = self._clock.now()
+            now, ask = self._clock.now(), False
             for service in sorted(self._waiting):
                 work = self._works[service]
                 if work.waits and not work.flies and now >= work.asked + CONFIRM:
-                    self._ask(work)
+                    work.asked, ask = now, True
                 self._sort(service, work)
+
+            if ask:
+                self._refresh()
 
     async def _dispatch(self) -> None:
         while True:
@@ -285,13 +291,16 @@ class Writer:
             self._look(service, work)
             self._sort(service, work)
             if work.looks:
-                self._ask(work)
+                self._refresh()
 
     async def _make(self, service: ServiceName, work: _Work, change: Change) -> None:
         began = self._clock.now()
         put = isinstance(change, Put)
         try:
-            await self._sink.apply(self._target, change)
+            try:
+                await within(self._clock, SILENCE, self._sink.apply(self._target, change))
+            except TimeoutError:
+                raise Unavailable(f"{self._place}: has not answered for {SILENCE:.0f} s") from None
         except Conflict as error:
             self._fails(service, work, "conflict", error)
             work.looks = True
@@ -359,8 +368,7 @@ class Writer:
             work.expects.clear()
             work.looks = False
 
-    def _ask(self, work: _Work) -> None:
-        work.asked = self._clock.now()
+    def _refresh(self) -> None:
         try:
             self._sink.refresh()
         except Exception:

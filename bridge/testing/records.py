@@ -72,8 +72,10 @@ def fit(service: Service, holding: Holding, size: int) -> list[Record]:
         while len(packs.get(number, ())) >= size:
             number += 1
         packs.setdefault(number, {})[each] = endpoint
+    if not service.endpoints:  # wanted so, though it says nothing
+        packs = {min(numbers.values(), default=0): {}}
     return [
         Record(key(service.name, number), service.name, encode(packs[number].values()))
         for number in sorted(packs)
-        if packs[number]
+        if packs[number] or not service.endpoints
     ]

@@ -273,6 +273,35 @@ async def test_before_every_source_was_read_whole_nothing_is_removed() -> None:
 
 
 @pytest.mark.promise("law-3")
+async def test_what_only_a_snapshot_says_is_not_written(tmp_path: Path) -> None:
+    clock, vms = FakeClock(), MemoryRegistry(WEB, API)
+    async with writing(clock, sink(), tmp_path, vms=vms):
+        await clock.advance(10)
+    vms.fail(Unavailable("vms: gone"))
+    out = sink()
+    out.store.put(ONLY, "prod", Record(WEB_0, name("shop/web"), encode(WEB.endpoints[:1])))
+    async with writing(clock, out, tmp_path, vms=vms) as run:
+        await clock.advance(3_000)
+        assert run.endpoints("shop/web") == hosts(3)  # as Envoy is told
+        assert said(out.store) == {"shop/web": hosts(1)}
+        vms.heal()
+        await clock.advance(40)
+        assert said(out.store) == {"shop/api": hosts(2, net="10.1"), "shop/web": hosts(3)}
+
+
+@pytest.mark.promise("law-3")
+async def test_a_record_that_says_nothing_stays_too_until_every_source_was_read() -> None:
+    clock, vms, out = FakeClock(), MemoryRegistry(), sink()
+    out.store.put(ONLY, "prod", Record(WEB_0, name("shop/web"), encode(())))
+    async with writing(clock, out, vms=vms):
+        await clock.advance(600)
+        assert list(out.store.stands()) == [WEB_0]
+        vms.set(API)
+        await clock.advance(10)
+        assert made(out) == ["put shop/api#0", "remove shop/web#0"]
+
+
+@pytest.mark.promise("law-3")
 async def test_a_fresh_process_that_meets_a_wiped_registry_removes_nothing() -> None:
     clock, store = FakeClock(), Store()
     async with writing(clock, sink(store), vms=MemoryRegistry(WEB, API)):
@@ -565,6 +594,24 @@ async def test_a_bridge_that_is_stopped_ends_the_write_that_it_is_in_and_begins_
         await clock.idle()
         assert run.task.done()
         assert len(out.writes) == before + 1
+
+
+@pytest.mark.promise("law-10")
+async def test_a_write_that_is_never_answered_does_not_stop_the_others_for_ever() -> None:
+    clock, vms, out = FakeClock(), MemoryRegistry(*several(20)), sink(concurrency=2)
+    async with writing(clock, out, vms=vms) as run:
+        await clock.advance(1)
+        out.faults.stop()
+        vms.set(WEB, *several(20))
+        await clock.advance(59)
+        assert exported(run).made == {"put": 20}
+        await clock.advance(5)
+        assert exported(run).made == {"put": 20, "unavailable": 1}
+        assert [one.why for one in exported(run).waits] == ["out: has not answered for 60 s"]
+        out.faults.go()
+        await clock.advance(60)
+        assert said(out.store)["shop/web"] == hosts(3)
+        assert made(out).count("put shop/web#0") == 1
 
 
 async def test_a_bridge_that_is_stopped_does_not_wait_for_ever() -> None:
