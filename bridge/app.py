@@ -174,6 +174,7 @@ class App:
                     self._keeper.start(group, f"{place}: journal", partial(self._journal_of, cell))
                 await self._first()
                 await self._server.start()
+                self.state.serving = True
                 self._keeper.start(group, "configuration", self._follow)
                 self._say_hello()
                 await self._until_stopped()

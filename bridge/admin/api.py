@@ -99,7 +99,7 @@ def not_ready(state: State) -> str:
     if state.stopping:
         return "stopping"
     if state.engine.ready():
-        return ""
+        return "" if state.serving else "the xDS port opens in a moment"
     waiting = sorted(state.engine.catalog.value.waiting)
     return f"waiting for {', '.join(waiting)}" if waiting else "starting"
 

@@ -29,7 +29,7 @@ class Addresses:
 
 @dataclass(slots=True)
 class State:
-    """Read by the API and the metrics; `stopping`, `policies` and `notes` are set by the app."""
+    """Read by the API and the metrics; `serving`, `stopping`, `policies` and `notes` are set by the app."""
 
     clock: Clock
     engine: Engine
@@ -43,6 +43,7 @@ class State:
     names: Names
     policies: Policies
     keeper: Keeper
+    serving: bool = False  # the xDS port is open
     stopping: bool = False
     notes: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
 

@@ -312,6 +312,8 @@ async def test_readiness_waits_for_every_required_source_and_not_for_ever(ask: A
     assert (status["ready"], status["waiting"]) == (False, ["more", "vms"])
     assert await ask.get("/healthz") == "ok\n", "liveness never depends on a registry"
     await until(ask.bridge.state.engine.ready, "start.wait is over")
+    assert await ask.get("/readyz", 503) == "the xDS port opens in a moment\n"
+    ask.bridge.state.serving = True
     assert await ask.get("/readyz") == "ok\n"
     ask.bridge.state.stopping = True
     assert await ask.get("/readyz", 503) == "stopping\n"
