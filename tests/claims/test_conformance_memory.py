@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.testing.conformance import Bench, Claiming, Package, Reading, Writing
+from bridge.testing.conformance import Bench, Claiming, Fitting, Package, Reading, Writing
 from tests.benches import MemoryBench
 
 
@@ -12,6 +12,9 @@ def bench() -> Bench:
 
 
 class TestReading(Reading): ...
+
+
+class TestFitting(Fitting): ...
 
 
 class TestWriting(Writing): ...

@@ -225,8 +225,7 @@ class Reading:
             watched.task = asyncio.create_task(watched.run())
             await watched.first()
             await bench.put(API)
-            watched.task.cancel()
-            await asyncio.wait({watched.task})
+            await watched.stop()
             assert watched.task.cancelled(), "a source does not swallow its cancellation"
 
         await released(once, bench)
@@ -257,12 +256,18 @@ async def step(views: AsyncIterator[Observation], bench: Bench) -> Observation:
         raise AssertionError(f"no view within {bench.patience:g} s") from None
 
 
-def resources() -> tuple[int, int, int]:
-    """How many tasks, threads and file descriptors there are, without the threads that asyncio itself keeps."""
-    threads = sum(not thread.name.startswith("asyncio_") for thread in threading.enumerate())
+POOLS = ("asyncio_", "AnyIO worker thread")
+"""What threads are called that wait for the next one who needs them, and end with the loop."""
+
+ROUNDS = 4
+
+
+def resources() -> dict[str, int]:
+    """How many tasks, threads and file descriptors there are, without the threads of pools."""
+    threads = sum(not thread.name.startswith(POOLS) for thread in threading.enumerate())
     folder = next((at for at in (Path("/proc/self/fd"), Path("/dev/fd")) if at.is_dir()), None)
     descriptors = len(os.listdir(folder)) if folder is not None else 0  # noqa: PTH208  # nothing is kept open
-    return len(asyncio.all_tasks()), threads, descriptors
+    return {"tasks": len(asyncio.all_tasks()), "threads": threads, "file descriptors": descriptors}
 
 
 async def released(once: Callable[[], Awaitable[None]], bench: Bench) -> None:
@@ -271,16 +276,15 @@ async def released(once: Callable[[], Awaitable[None]], bench: Bench) -> None:
     gc.collect()
     await asyncio.sleep(0.05)
     before = resources()
-    for _ in range(3):
+    for _ in range(ROUNDS):
         await once()
     try:
         async with asyncio.timeout(bench.patience):
             while left := _more(before):  # noqa: ASYNC110  # nobody tells when the kernel has closed something
                 await asyncio.sleep(0.02)
     except TimeoutError:
-        raise AssertionError(f"left over after it was closed three times: {', '.join(left)}") from None
+        raise AssertionError(f"left over after it was closed {ROUNDS} times: {', '.join(left)}") from None
 
 
-def _more(before: tuple[int, int, int]) -> list[str]:
-    names = ("tasks", "threads", "file descriptors")
-    return [f"{now - then} {what}" for now, then, what in zip(resources(), before, names, strict=True) if now > then]
+def _more(before: dict[str, int]) -> list[str]:
+    return [f"{now - before[what]} {what}" for what, now in resources().items() if now > before[what]]

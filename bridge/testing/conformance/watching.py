@@ -97,6 +97,12 @@ class Watched:
                 await close(views)
             await asyncio.sleep(PAUSE)
 
+    async def stop(self) -> None:
+        """Cancel what observes, and wait until it has ended."""
+        self.task.cancel()
+        _, left = await asyncio.wait({self.task}, timeout=self._patience)
+        assert not left, f"not within {self._patience:g} s: that a cancelled source ends"
+
     def unchanged(self) -> None:
         """AssertionError unless every view still says what it said when it was observed, and every error something."""
         assert all(map(str, self.lost)), "an error tells the operator what and where"
@@ -131,8 +137,7 @@ async def watching(bench: Bench, source: Source) -> AsyncIterator[Watched]:
     try:
         yield watched
     finally:
-        watched.task.cancel()
-        await asyncio.wait({watched.task})
+        await watched.stop()
     if not watched.task.cancelled():
         watched.task.result()
     watched.unchanged()
