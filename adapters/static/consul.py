@@ -4,13 +4,13 @@ Keys are known in both spellings (`tagged_addresses`, `TaggedAddresses`). Only w
 of the rest what somebody may expect to be heeded is named, once a file.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from adapters.static import records
 from adapters.static.records import IGNORED, Flaw, FlawError, Group, Made, Scope
+from adapters.static.spelling import snake, snake_key
 from bridge.kit import address
 from bridge.kit.place import Path, excerpt
 from bridge.model import Endpoint, Locality
@@ -22,7 +22,6 @@ _IGNORED = {
     "namespace": "namespaces come from the registry's configuration",
     "partition": "namespaces come from the registry's configuration",
 }
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def is_definition(value: Any) -> bool:
@@ -82,7 +81,7 @@ def _definitions(value: Any) -> Iterator[tuple[Path, Any]]:
         raise FlawError((), "must be a mapping with `service` or `services`")
     found = False
     for key, said in value.items():
-        match _snake_key(key):
+        match snake_key(key):
             case "service":
                 found = True
                 yield (key,), said
@@ -96,15 +95,11 @@ def _definitions(value: Any) -> Iterator[tuple[Path, Any]]:
         raise FlawError((), "has neither `service` nor `services`")
 
 
-def _snake_key(key: str) -> str:
-    return _CAMEL.sub("_", key).lower()
-
-
 def _snake(said: dict[str, Any], path: Path) -> dict[str, Any]:
-    known = {_snake_key(key): value for key, value in said.items()}
-    if len(known) < len(said):
-        raise FlawError(path, "has a key in two spellings; remove one of them")
-    return known
+    try:
+        return snake(said)
+    except ValueError as error:
+        raise FlawError(path, str(error)) from None
 
 
 def _group(said: dict[str, Any], scope: Scope) -> Group:
@@ -120,7 +115,7 @@ def _group(said: dict[str, Any], scope: Scope) -> Group:
         key = "weights"
         weight = 1
         if (weights := said.get("weights")) is not None:
-            passing = _snake(records.mapping(weights), ()).get("passing", 1)
+            passing = snake(records.mapping(weights)).get("passing", 1)
             weight = records.number(passing, "weights.passing", 1, records.MAX_WEIGHT)
         key = "locality"
         place = _locality(said.get("locality"), scope.locality)
@@ -142,7 +137,7 @@ def _group(said: dict[str, Any], scope: Scope) -> Group:
 def _locality(said: Any, default: Locality) -> Locality:
     if said is None:
         return default
-    known = _snake(records.mapping(said), ())
+    known = snake(records.mapping(said))
     region, zone = (
         records.word(known[key], key) if known.get(key) else fallback
         for key, fallback in (("region", default.region), ("zone", default.zone))

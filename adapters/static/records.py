@@ -111,6 +111,15 @@ def mapping(value: Any) -> dict[str, Any]:
     return value
 
 
+def several(value: Any, kind: str) -> list[Any]:
+    """`value` itself, nothing for none; ValueError when it is no list."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f"{kind} must be a list")  # noqa: TRY004  # operators' input, told like the rest
+    return value
+
+
 def text(value: Any, kind: str) -> str:
     """`value` itself; ValueError when it is no text."""
     if not isinstance(value, str):
