@@ -84,7 +84,7 @@ def wrong(document: Document, registries: Mapping[int, RegistrySettings], owner:
     known = [name for name in names if isinstance(name, str)]
     found: list[str] = []
     if owner is None:
-        exporting = next((_place(document, index, 0) for index, one in registries.items() if one.export), None)
+        exporting = next((_place(index, 0) for index, one in registries.items() if one.export), None)
         if exporting is not None:
             found.append(
                 f"{document.place(exporting)}: what is written needs an owner, by which the bridge knows it again; "
@@ -93,7 +93,7 @@ def wrong(document: Document, registries: Mapping[int, RegistrySettings], owner:
     taken: dict[Hashable, str] = {}
     for index, registry in registries.items():
         for number, export in enumerate(registry.export):
-            place = _place(document, index, number)
+            place = _place(index, number)
             found += [f"{document.place((*place, 'from'))}: {why}" for why in _sources(export, registry.name, known)]
             identity = (registry.kind, export.place) if export.place is not None else (registry.name, export.target)
             here = document.place(place)
@@ -113,7 +113,5 @@ def _sources(export: ExportSettings, itself: str, known: Sequence[str]) -> list[
     return found
 
 
-def _place(document: Document, index: int, number: int) -> Place:
-    """Where an export stands; one by itself need not be in a list."""
-    given = document.value["registries"][index].get("export")
-    return ("registries", index, "export", number) if isinstance(given, list) else ("registries", index, "export")
+def _place(index: int, number: int) -> Place:
+    return "registries", index, "export", number

@@ -5,7 +5,9 @@ import sys
 import click
 
 from bridge import __version__
+from bridge.cli.convert import convert
 from bridge.cli.describe import adapters, envoy_bootstrap, schema
+from bridge.cli.exporting import apply, plan
 from bridge.cli.holds import freeze, holds
 from bridge.cli.running import check, reported, run
 from bridge.cli.show import explain, show
@@ -32,7 +34,7 @@ def main() -> None:
     """Joins service registries in one catalog and serves it to Envoy.
 
     Exit codes: 0 done, 1 an error (the bridge cannot be reached, nothing was found), 2 the configuration or the
-    command line will not do.
+    command line will not do; plan and apply: 3 something is left to do.
 
     \b
     Example:
@@ -40,5 +42,5 @@ def main() -> None:
     """
 
 
-for command in (run, check, schema, show, explain, holds, freeze, envoy_bootstrap, adapters):
+for command in (run, check, schema, show, explain, holds, freeze, plan, apply, convert, envoy_bootstrap, adapters):
     main.add_command(command)

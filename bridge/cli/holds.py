@@ -112,7 +112,7 @@ def accept(
     counts = Counter((row["source"], row["service"]) for row in rows)
     for (of, name), count in sorted(counts.items()):
         output.note(f"{of}: {name}: {count} endpoint{'' if count == 1 else 's'} will be deleted")
-    _confirm(yes, f"Delete {len(rows)} held endpoint{'' if len(rows) == 1 else 's'}?")
+    output.confirm(yes, f"Delete {len(rows)} held endpoint{'' if len(rows) == 1 else 's'}?")
     body: dict[str, object] = {
         key: value for key, value in (("service", service), ("source", source), ("endpoint", endpoint)) if value
     }
@@ -125,15 +125,10 @@ def accept(
 def _accept_health(client: Client, source: str, yes: bool, output_: str) -> None:
     if not source:
         raise click.UsageError("--health needs --source: the registry whose bad health is to be believed")
-    _confirm(yes, f"Believe all the bad health that {source} reports?")
+    output.confirm(yes, f"Believe all the bad health that {source} reports?")
     accepted = client.post("/api/v1/holds/accept", {"source": source, "health": True})
     if not output.document(output_, accepted):
         output.say(f"accepted: the health that {source} reports")
-
-
-def _confirm(yes: bool, question: str) -> None:
-    if not yes:
-        click.confirm(question, abort=True, err=True)
 
 
 def _for(_: click.Context, __: click.Parameter, value: str | None) -> float | None:

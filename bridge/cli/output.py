@@ -92,3 +92,14 @@ def seconds(value: float | None) -> str:
     if whole < 86400:
         return f"{whole // 3600}h {whole % 3600 // 60}m"
     return f"{whole // 86400}d {whole % 86400 // 3600}h"
+
+
+def confirm(yes: bool, question: str) -> None:
+    """Ask on standard error, unless `yes`; a no ends the command with exit 1."""
+    if not yes:
+        click.confirm(question, abort=True, err=True)
+
+
+def many(count: int, what: str) -> str:
+    """`1 endpoint`, `2 endpoints`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -7,7 +7,8 @@ from urllib.parse import quote, urlencode
 
 import click
 
-from bridge.cli import options, output
+from bridge.cli import exporting, options, output
+from bridge.cli.client import Client
 from bridge.errors import BridgeError
 from bridge.model import ServiceName
 
@@ -118,6 +119,23 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Row], tuple[object, ...]], st
         ),
         "none: nothing is missing",
     ),
+    "exports": (
+        ("registry", "target", "mode", "state", "leading", "services", "records", "to do", "withheld", "parked", "why"),
+        lambda row: (
+            row["registry"],
+            row["target"],
+            row["mode"],
+            row["state"],
+            "yes" if row["leading"] else "no",
+            row["services"],
+            row["records"],
+            row["puts"] + row["removals"] or "",
+            ", ".join(f"{count} {reason}" for reason, count in row["withheld"].items()),
+            len(row["parked"]) or "",
+            row["why"] or "; ".join(f"{name} is not read yet" for name in row["waits_for"]),
+        ),
+        "none: no registry has an `export:`",
+    ),
     "streams": (
         ("peer", "node", "cluster", "agent", "service", "protocol", "for", "responses", "what"),
         lambda row: (
@@ -154,7 +172,7 @@ def table(kind: str, rows: Iterable[Row], title: str = "") -> None:
 def show(
     *, what: str, service: str, source: str, path: Path | None, url: str | None, offline: bool, output_: str
 ) -> None:
-    """Show what the bridge knows: services, endpoints, sources, problems, holds or streams.
+    """Show what the bridge knows: services, endpoints, sources, problems, holds, exports or streams.
 
     Asks the running bridge; where none runs, the registries are read once.
 
@@ -163,6 +181,9 @@ def show(
       registry-bridge show endpoints --service shop/payments --output json
     """
     client = options.running(path, url, offline)
+    if what == "exports":
+        _exports(client, path, service=service, source=source, output_=output_)
+        return
     if client is not None:
         query = urlencode({key: value for key, value in (("service", service), ("source", source)) if value})
         rows = client.get(f"/api/v1/{what}" + (f"?{query}" if query else ""))[what]
@@ -177,6 +198,22 @@ def show(
         table(what, rows)
         if what == "streams":
             _refusals(rows)
+
+
+def _exports(client: Client | None, path: Path | None, *, service: str, source: str, output_: str) -> None:
+    """The targets, and what is withheld or rejected there."""
+    found = exporting.found(client, path, registry=source, target=None, service=service)
+    if output.document(output_, {"exports": found.exports, "withheld": found.withheld}):
+        return
+    table("exports", found.exports)
+    exporting.tell_withheld(found.withheld)
+    for row in found.exports:
+        for one in row["parked"]:
+            output.say(
+                f"rejected: {exporting.place(row)}: {one['key']}: {one['why']}; not tried again until it changes"
+            )
+        for one in row["waits"]:
+            output.say(f"put off ({one['kind']}): {exporting.place(row)}: {one['service']}: {one['why']}")
 
 
 def _refusals(rows: Iterable[Row]) -> None:

@@ -1,0 +1,310 @@
+"""What a configuration would write, planned once or written once, without the bridge that runs for ever."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from bridge.adapter import Claim, Target
+from bridge.admin import exporting
+from bridge.admin.log import configure
+from bridge.app import exports, marked, opened
+from bridge.config import Config
+from bridge.errors import ConfigError
+from bridge.kit import Clock
+from bridge.kit.election import Elector, Term
+from bridge.kit.mark import Mark
+from bridge.model import EndpointId, ServiceName, SourceName
+from bridge.runtime import decisions
+from bridge.runtime.claiming import LAPSE
+from bridge.runtime.clock import SystemClock
+from bridge.runtime.decisions import Decisions
+from bridge.runtime.engine import Engine, EngineExport, EngineSource
+from bridge.runtime.exported import Exported, State
+
+PATIENCE = 75.0
+"""Seconds without a change made after which the writing is given up; more than a dead bridge's claim lasts."""
+
+TICK = 0.5
+"""Seconds between two looks whether the patience is at its end."""
+
+ONLOOKER = "onlooker"
+"""The deployment of a process that only plans; it never claims anything."""
+
+_DONE = {State.IN_STEP, State.DRY_RUN}
+
+
+class Onlooker:
+    """An election in which this process takes no part: it plans, and writes nothing."""
+
+    @property
+    def deployment(self) -> str:
+        return ONLOOKER
+
+    async def terms(self) -> AsyncIterator[Term]:
+        """Never one."""
+        await asyncio.get_running_loop().create_future()
+        yield Term(0, 0.0)
+
+
+class Elected:
+    """The election of a command that an operator runs: it leads at once, in the name of `deployment`."""
+
+    def __init__(self, deployment: str) -> None:
+        self._deployment = deployment
+
+    @property
+    def deployment(self) -> str:
+        return self._deployment
+
+    async def terms(self) -> AsyncIterator[Term]:
+        """One term without end."""
+        yield Term(1, float("inf"))
+        await asyncio.get_running_loop().create_future()
+
+
+class Ending(NamedTuple):
+    """A withdrawal: of all that `owner` has in the targets of `registries` (all, where that is empty)."""
+
+    owner: str
+    registries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Every target at one moment. `claims` are every owner's, by target; `wrong` is why some plan is not whole."""
+
+    exported: tuple[Exported, ...]
+    claims: dict[tuple[SourceName, Target], tuple[Claim, ...]]
+    wrong: tuple[str, ...]
+    now: float
+    wall: float
+
+
+def plan(config: Config, ending: Ending | None = None) -> Seen:
+    """What would be written now; nothing is. Reads for at most `start.wait`, and touches no snapshot."""
+    _quiet()
+    return asyncio.run(_plan(config, ending, SystemClock()))
+
+
+def apply(config: Config) -> Seen:
+    """Read all, write what may be written, and end; ConfigError when a bridge runs on the same state folder."""
+    _quiet()
+    return asyncio.run(_apply(config, SystemClock()))
+
+
+def withdraw(config: Config, ending: Ending, deployments: dict[tuple[SourceName, Target], str]) -> Seen:
+    """Remove all of it and leave tombstones, each in the name of the target's deployment."""
+    _quiet()
+    return asyncio.run(_withdraw(config, ending, deployments, SystemClock()))
+
+
+def accept(config: Config, them: Iterable[tuple[SourceName, Target, ServiceName, EndpointId]]) -> None:
+    """Write down that these may go, for the bridge that comes next; Unavailable when that cannot be written."""
+    asyncio.run(_accept(config, them, SystemClock()))
+
+
+def _quiet() -> None:
+    configure("console", "error")  # what is wrong is in the answer
+
+
+def targets(config: Config, registries: Sequence[str] = ()) -> tuple[str, ...]:
+    """The registries that are written, of those named; ConfigError where one is not, or none is."""
+    known = dict.fromkeys(one.registry for one in config.written())
+    if not known:
+        raise ConfigError(f"{config.path}: nothing is written by this configuration; `export:` in a registry says what")
+    for name in registries:
+        if name not in known:
+            raise ConfigError(
+                f"{config.path}: {name!r} is not written by this configuration; what is: {', '.join(known)}"
+            )
+    return tuple(dict.fromkeys(registries)) or tuple(known)
+
+
+async def _plan(config: Config, ending: Ending | None, clock: Clock) -> Seen:
+    mark = Mark(ending.owner, ONLOOKER) if ending is not None else marked(config, ONLOOKER)
+    sources, written = _opened(config, clock, mark, ending)
+    engine = Engine(sources, config.engine(None), clock, _nobody, exports=written, elector=Onlooker())
+    if ending is None:
+        await _remember(config, engine)
+    async with _running(engine):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(config.root.start.wait):
+                await _until(engine, lambda: all(_seen(engine, one) for one in _all(engine)))
+        return _found(engine, clock)
+
+
+async def _apply(config: Config, clock: Clock) -> Seen:
+    folder = config.state_folder()
+    elector = config.elector(clock, folder)
+    mark = marked(config, elector.deployment)
+    sources, written = _opened(config, clock, mark, None)
+    engine = Engine(sources, config.engine(folder), clock, _nobody, exports=written, elector=elector)
+    async with _running(engine):
+        return await _written(engine, clock, config.root.start.wait)
+
+
+async def _withdraw(
+    config: Config, ending: Ending, deployments: dict[tuple[SourceName, Target], str], clock: Clock
+) -> Seen:
+    elector: Elector = Elected(next(iter(deployments.values())))
+    sources, written = _opened(config, clock, Mark(ending.owner, elector.deployment), ending)
+    written = [replace(one, mark=Mark(ending.owner, deployments[one.registry, one.export.target])) for one in written]
+    engine = Engine(sources, config.engine(None), clock, _nobody, exports=written, elector=elector)
+    async with _running(engine):
+        return await _written(engine, clock, config.root.start.wait)
+
+
+async def _accept(
+    config: Config, them: Iterable[tuple[SourceName, Target, ServiceName, EndpointId]], clock: Clock
+) -> None:
+    folder = config.state_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    document = Decisions(folder, clock)
+    document.load()
+    chosen: dict[tuple[SourceName, Target], list[tuple[ServiceName, EndpointId]]] = {}
+    for registry, target, service, endpoint in them:
+        chosen.setdefault((registry, target), []).append((service, endpoint))
+    for (registry, target), pairs in chosen.items():
+        await document.accept_removals(registry, target, pairs, clock.wall())
+
+
+def _opened(
+    config: Config, clock: Clock, mark: Mark | None, ending: Ending | None
+) -> tuple[list[EngineSource], list[EngineExport]]:
+    """The registries, and what is written of them; for a withdrawal nothing else is read than what is written."""
+    if ending is None:
+        targets(config)
+        sources = opened(config, clock, mark)
+        return sources, exports(config, sources, mark)
+    names = targets(config, ending.registries)
+    config = replace(config, registries=tuple(one for one in config.registries if one.name in names))
+    sources = opened(config, clock, mark)
+    return sources, [
+        replace(one, end=True, export=replace(one.export, sources=())) for one in exports(config, sources, mark)
+    ]
+
+
+async def _remember(config: Config, engine: Engine) -> None:
+    """Let a plan know which removals operators accepted: they are with the snapshot, which it does not touch."""
+    with suppress(OSError, ConfigError):
+        for (registry, target, service, endpoint), at in decisions.read(
+            config.state_folder() / decisions.FILE
+        ).removals.items():
+            await engine.decisions.accept_removals(registry, target, [(service, endpoint)], at)
+
+
+@asynccontextmanager
+async def _running(engine: Engine) -> AsyncIterator[None]:
+    engine.open()
+    task = asyncio.create_task(engine.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _until(engine: Engine, holds: Callable[[], bool], tick: float | None = None) -> None:
+    """Until it holds, asked whenever anything changes, and every `tick` seconds."""
+    moved = asyncio.Event()
+    for cell in engine.exported.values():
+        cell.watch(lambda _: moved.set())
+    for reading in engine.readings.values():
+        reading.watch(lambda _: moved.set())
+    while not holds():
+        moved.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(tick):
+                await moved.wait()
+
+
+async def _written(engine: Engine, clock: Clock, wait: float) -> Seen:
+    """Until every target has what it should have, or nothing more is to be hoped for."""
+    began = clock.now()
+    last, moved = -1, began
+
+    def ended() -> bool:
+        nonlocal last, moved
+        made = sum(sum(one.made.values()) for one in _all(engine))
+        if made != last:
+            last, moved = made, clock.now()
+        late = clock.now() >= began + wait
+        if clock.now() >= moved + PATIENCE:
+            return True
+        return all(_settled(engine, one, late, clock.wall()) for one in _all(engine))
+
+    await _until(engine, ended, TICK)
+    return _found(engine, clock)
+
+
+def _settled(engine: Engine, one: Exported, late: bool, wall: float) -> bool:
+    seen = late or _seen(engine, one)
+    match one.state:
+        case State.WITHDRAWN | State.FROZEN:
+            return True
+        case State.ANOTHER:
+            return any(fresh(claim, wall) for claim in _claims(engine, one))  # else it may be a dead one's
+        case State.IN_STEP | State.DRY_RUN | State.WAITING | State.LOST:
+            return seen
+        case _:
+            return False
+
+
+def _seen(engine: Engine, one: Exported) -> bool:
+    """Whether its plan rests on whole views, or on what will not come now."""
+    if one.complete:
+        return True
+    names = (one.registry, *one.unseen)
+    return any(engine.readings[name].value.lost is not None for name in names if name in engine.readings)
+
+
+def _all(engine: Engine) -> tuple[Exported, ...]:
+    return tuple(cell.value for cell in engine.exported.values())
+
+
+def _found(engine: Engine, clock: Clock) -> Seen:
+    found = _all(engine)
+    claims = {(one.registry, one.target): _claims(engine, one) for one in found}
+    return Seen(found, claims, tuple(_wrong(engine, found)), clock.now(), clock.wall())
+
+
+def _claims(engine: Engine, one: Exported) -> tuple[Claim, ...]:
+    observation = engine.readings[one.registry].value.observation
+    held = observation.held.get(one.target) if observation is not None else None
+    return held.claims if held is not None else ()
+
+
+def fresh(claim: Claim, wall: float) -> bool:
+    """Whether a claim was renewed so lately that its bridge may be alive; by the clocks of two machines."""
+    return not claim.tombstone and wall - claim.beat < LAPSE
+
+
+def _wrong(engine: Engine, found: Iterable[Exported]) -> list[str]:
+    """Why a plan is not whole, each once."""
+    wrong = []
+    for one in found:
+        unread = [name for name in (one.registry, *one.unseen) if name in engine.readings]
+        if not one.complete:
+            for name in unread:
+                reading = engine.readings[name].value
+                if reading.observation is None or reading.lost is not None:
+                    wrong.append(f"{name}: {reading.why or 'was not read whole in time'}")
+            if not wrong:
+                wrong.append(f"{exporting.place(one)}: {one.why or 'was not planned in time'}")
+    return list(dict.fromkeys(wrong))
+
+
+def _nobody(_: object) -> None:
+    """Nobody is told of the catalog."""
+
+
+def failures(seen: Seen) -> list[str]:
+    """Which targets were not written, and why; each a line."""
+    return [
+        f"{exporting.place(one)}: {one.state.value}: {one.why or 'no change was made for a while'}"
+        for one in seen.exported
+        if one.state not in _DONE
+    ]
