@@ -37,8 +37,8 @@ class Claiming:
     async def test_a_claim_is_no_service_and_no_holding(self, bench: Bench) -> None:
         async with writing(bench) as wrote:
             view = await wrote.watched.again()
-            assert not view.services
-            assert not any(held.holdings for held in view.held.values())
+            assert not view.services, "the claim is read as a service"
+            assert not any(held.holdings for held in view.held.values()), "the claim is read as a record"
 
     async def test_a_heartbeat_renews_it(self, bench: Bench) -> None:
         async with writing(bench) as wrote:

@@ -60,12 +60,23 @@ class Watched:
         except TimeoutError:
             raise AssertionError(f"not within {self._patience:g} s: {what}") from None
 
-    async def until_lost(self) -> None:
-        """Wait for an error, or for a view that says itself that something of it is unread."""
+    async def until_lost(self, stands: Observation | None = None) -> None:
+        """Wait for an error, or for a view that says itself that something of it is unread.
+
+        Until then every view says what `stands` says, and there is none where nothing does.
+        """
         before = len(self.lost)
+
+        def lost() -> bool:
+            for view in self.views:
+                assert stands is not None, "there is no view before one that is whole: raise Unavailable or Denied"
+                assert view.services == stands.services, "the last good view stands, or raise Unavailable"
+                assert view.read <= stands.read or view.unread, "a reading that was not complete does not count as one"
+            return len(self.lost) > before or bool(self.views and self.now.unread)
+
         try:
             async with asyncio.timeout(self._patience):
-                while len(self.lost) == before and not (self.views and self.now.unread):
+                while not lost():
                     await self._changed()
         except TimeoutError:
             raise AssertionError(f"not noticed within {self._patience:g} s: the registry is out of reach") from None

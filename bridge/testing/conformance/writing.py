@@ -183,7 +183,7 @@ class Writing:
             for record in fitted:
                 with pytest.raises((Conflict, Denied)):
                     await wrote.apply(Put(record, None))
-            assert bench.foreign() == stood, "what is not ours was written"
+            assert bench.foreign() == stood, "what is not ours was changed"
 
     async def test_a_name_that_somebody_else_has_is_told_with_who_has_it(self, bench: Bench) -> None:
         await bench.take(OURS, WEB)
@@ -208,7 +208,7 @@ class Writing:
             await wrote.say(service("web", "10.20.0.8"))
             await remove(wrote, WEB.name)
             await remove(wrote, API.name)
-            assert bench.foreign() == stood
+            assert bench.foreign() == stood, "what is not ours was changed"
             assert wrote.watched.service(API.name) == bench.read_as(API)
 
     async def test_services_are_written_side_by_side(self, bench: Bench) -> None:
