@@ -67,7 +67,9 @@ class Metrics(Collector):
         build = InfoMetricFamily(f"{PREFIX}build", "the version that runs")
         build.add_metric([], {"version": state.version})
         yield build
-        yield gauge("ready", "whether Envoys should come", float(engine.ready() and state.serving and not state.stopping))
+        yield gauge(
+            "ready", "whether Envoys should come", float(engine.ready() and state.serving and not state.stopping)
+        )
         yield gauge("services", "services in the catalog", len(catalog.services))
         yield gauge("waiting", "sources neither seen nor stood in for", len(catalog.waiting))
         yield summary("merge_seconds", "time to merge a round of changes", counts.merges, counts.merge_seconds)
