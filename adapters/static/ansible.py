@@ -152,7 +152,7 @@ def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name} is neither text nor a number")  # noqa: TRY004  # operators' input, told like the rest
     if "{{" in value or "{%" in value:
-        raise ValueError(f"{name} is a template, which only Ansible fills in: read `ansible-inventory --list` of it")
+        raise ValueError(f"{name} is a template, which is filled in when a play runs; write the value out")
     if value.startswith("$ANSIBLE_VAULT"):
         raise ValueError(f"{name} is in a vault, which is not opened here")
     return value

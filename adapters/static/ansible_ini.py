@@ -1,7 +1,8 @@
 """Ansible's INI inventories, as far as they speak for themselves.
 
-Not read: `group_vars` and `host_vars` beside the file, plug-ins, templates, vaults and `ansible_group_priority`. Who
-uses them lets Ansible read the inventory, and gives the bridge what `ansible-inventory --list` says.
+Not read: `group_vars` and `host_vars` beside the file, plug-ins and `ansible_group_priority`. Who uses them lets
+Ansible read the inventory, and gives the bridge what `ansible-inventory --list` says. Templates and vaults stay closed
+there too.
 """
 
 import re

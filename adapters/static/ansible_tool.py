@@ -16,17 +16,19 @@ TIMEOUT = 30.0
 EACH = 60.0
 """Seconds between two runs of an inventory whose file does not change: what it draws on may."""
 
+LAST = 5.0
+"""Seconds for which an end is waited for: what left our process group may hold its output open."""
+
 _PASSED = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "USER", "VIRTUAL_ENV")
 """What it may know of our environment, besides all that begins with ANSIBLE_: no secret of the bridge."""
 
 
-async def listed(command: Sequence[str], path: Path) -> bytes:
-    """What the tool says of one inventory, as JSON; ConfigError says why it says nothing.
+async def listed(command: Sequence[str], path: Path, where: str) -> bytes:
+    """What the tool says of one inventory, as JSON; ConfigError says why it says nothing, `where` being its place.
 
     What it writes on its standard error is not repeated: it may hold what an inventory keeps secret.
     """
-    where = str(path)
-    arguments = (*command, "--inventory", where, "--list")
+    arguments = (*command, "--inventory", str(path), "--list")
     try:
         process = await asyncio.create_subprocess_exec(
             *arguments, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, env=_environment(), start_new_session=True
@@ -66,6 +68,18 @@ async def _end(process: Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass  # it has ended, and all that it started
+    ended = asyncio.ensure_future(_ended(process))
+    try:
+        await asyncio.wait({ended}, timeout=LAST)
+    finally:
+        ended.cancel()
+
+
+async def _ended(process: Process) -> None:
+    """Until it is gone; asyncio tells so only after the last of what it said was read."""
+    if process.stdout is not None:
+        while await process.stdout.read(65536):
+            pass
     await process.wait()
 
 

@@ -1,7 +1,7 @@
 """Ansible's inventories as trees: what `ansible-inventory --list` says, and those written in YAML.
 
-Of the written ones the same is not read as of INI: `group_vars` and `host_vars` beside the file, plug-ins, templates,
-vaults and `ansible_group_priority`.
+Of the written ones the same is not read as of INI: `group_vars` and `host_vars` beside the file, plug-ins and
+`ansible_group_priority`. Templates and vaults stay closed in all of them.
 """
 
 from collections.abc import Mapping

@@ -6,6 +6,7 @@ Beside them stand feeds, which are asked from time to time: URLs, and inventorie
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from adapters.static import ansible_tool, paths
@@ -120,8 +121,9 @@ class Static:
             return paths.folders(self._patterns, [*self._parts, *self._tools]), stale
 
     def _listed(self, path: Path) -> Feed:
-        reader = self._how.reader(str(path))
-        return Feed(str(path), "file", reader, lambda: ansible_tool.listed(self._tool, path), ansible_tool.EACH)
+        where = f"{path} (listed)"  # lines are those of what the tool says
+        reader = self._how.reader(where)
+        return Feed(where, "file", reader, partial(ansible_tool.listed, self._tool, path, where), ansible_tool.EACH)
 
     def _ask(self, stale: Sequence[Feed]) -> None:
         """Have each feed asked from time to time, and the stale ones now; a feed's bug is ours."""

@@ -235,6 +235,13 @@ async def test_the_tool_reads_the_inventory_anew_when_the_file_is_another(tmp_pa
     assert set(asked) == {f"--flag --inventory {tmp_path}/hosts --list 1"}
 
 
+async def test_what_the_tool_says_of_an_ini_file_is_json_all_the_same(tmp_path: Path) -> None:
+    keys = tool(tmp_path, f"echo '{json.dumps(LISTED)}'")
+    (tmp_path / "hosts").rename(tmp_path / "hosts.ini")
+    async with watching(tmp_path, **{**keys, "files": ["*.ini"]}) as watched:
+        assert watched.addresses() == ["10.0.0.1"]
+
+
 async def test_the_tool_is_told_no_secret_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRIDGE_TOKEN", SECRET)
     (tmp_path / "listed.json").write_text(json.dumps(LISTED))
