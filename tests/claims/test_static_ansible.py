@@ -203,6 +203,15 @@ h4
     assert found == {"x/all": ["h1:1", "h2:1", "h3:5", "h4:4"]}
 
 
+def test_the_short_forms_of_hosts_and_children_are_read() -> None:
+    groups = {"web": ["h1"], "db1": {"hosts": "h2", "children": "db2"}, "db2": {"hosts": ["h3"]}}
+    assert said(read(json.dumps({"_meta": {"hostvars": {}}, **groups}))) == {
+        "shop/web": ["h1:8080"],
+        "data/db1": ["h2:8080", "h3:8080"],
+        "data/db2": ["h3:8080"],
+    }
+
+
 def test_without_a_map_the_file_says_what_is_missing() -> None:
     assert refused(INI, groups=None) == (
         "hosts: is an inventory of Ansible; say which of its groups are services: `ansible.groups`"
@@ -225,6 +234,11 @@ def test_without_a_map_the_file_says_what_is_missing() -> None:
         ("[web]\nh1\n[a:children]\na b\n", "hosts:4: in a section of children"),
         ("web:\n  hosts: {h1: }\n  host: x\n", "hosts:1: 'web' "),
         ("all:\n  hosts: {h1: 5}\n", "hosts:2: all.hosts.h1: must be a mapping of variables"),
+        ('{"_meta": {"hostvars": {}}, "web": {"hosts": [5]}}', "hosts:1: web.hosts[0]: 5 is not the name of a host"),
+        ('{"_meta": {"hostvars": {}}, "web": {"children": [5]}}', "hosts:1: web.children: must be a list of names"),
+        ('{"_meta": {"hostvars": {}}, "web": {"children": 5}}', "hosts:1: web.children: must be a mapping of groups"),
+        ('{"_meta": {"hostvars": {"h": 5}}, "web": {}}', "hosts:1: _meta.hostvars.h: must be a mapping of variables"),
+        ('{"_meta": {"hostvars": {}}, "web": 5}', "hosts:1: web: a group must be a mapping"),
         ("all:\n  hosts: 5\n", "hosts:2: all.hosts: must be a mapping of hosts"),
         ("all:\n  hosts: {h: }\n  children: {a: {children: {b: {children: {a: }}}}}\n", "hosts:3: all.children.a"),
     ],

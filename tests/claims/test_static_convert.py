@@ -291,6 +291,25 @@ def test_a_text_without_assignments_is_refused(value: Any, message: str) -> None
     assert refused(envoy.convert, json.dumps(value)).startswith(message)
 
 
+@pytest.mark.promise("S-08")
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (load_assignment("../x", host("10.0.0.1", 80)), "is a path"),
+        (load_assignment("", host("10.0.0.1", 80)), "cannot be made into a DNS label"),
+        ({"cluster_name": 5}, "is not text"),
+        (load_assignment("a", host("10.0.0.1", 80), host("10.0.0.1", 80)), "10.0.0.1:80 stands twice"),
+        (load_assignment("a", host("10.0.0.1", 80), priority="x"), "priority 'x' is not a whole number"),
+        (load_assignment("a", 5), "5 is not a mapping"),
+        ([load_assignment("a:http", host("10.0.0.1", port)) for port in (80, 81)], "two ports named 'http'"),
+    ],
+)
+def test_a_bad_part_of_an_assignment_is_named(value: Any, what: str) -> None:
+    _, left_out = told(envoy.convert, json.dumps(value))
+    assert len(left_out) == 1
+    assert what in left_out[0]
+
+
 # Istio
 
 
@@ -367,6 +386,28 @@ services:
         "f:1: settings of endpoints that an inventory does not have: serviceAccount",
     ]
     assert SECRET not in "".join(left_out)
+
+
+@pytest.mark.parametrize(
+    ("spec", "what"),
+    [
+        ({"ports": [{"number": 80, "name": "a"}, {"number": 81, "name": "a"}]}, "two ports are named 'a'"),
+        ({"ports": [{"number": 53, "name": "dns", "protocol": "UDP"}]}, "has no port of TCP"),
+        ({"ports": [{"number": 80}]}, "port name None is not text"),
+        ({"hosts": [5]}, "host 5 is not text"),
+        ({"hosts": ["a/b"]}, "'a/b' is no host name"),
+        ({"hosts": "x"}, "hosts must be a list"),
+        ({"endpoints": [{"address": "10.0.0.1", "locality": "a/b/c/d"}]}, "is not of the form region/zone/sub_zone"),
+        ({"workloadSelector": {"labels": 5}}, "5 is not a mapping"),
+    ],
+)
+def test_a_bad_part_of_a_service_entry_is_named(spec: Any, what: str) -> None:
+    good = {"hosts": ["x.example"], "resolution": "STATIC", "ports": [{"number": 80, "name": "http"}]}
+    entry = {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "spec": {**good, **spec}}
+    bad = {"apiVersion": "networking.istio.io/v1", "kind": "WorkloadEntry", "spec": 5}
+    _, left_out = told(istio.convert, yaml.safe_dump_all([entry, bad]))
+    assert any(what in one for one in left_out)
+    assert any("the WorkloadEntry is left out" in one for one in left_out)
 
 
 def test_workload_entries_alone_say_no_service() -> None:

@@ -369,6 +369,11 @@ def test_a_slice_without_endpoints_names_its_service() -> None:
         (slice_of({}, metadata=5), "is not a mapping", 1),
         (slice_of({}, addressType="IP"), "is none of IPv4", 1),
         (
+            slice_of({}, metadata={"namespace": 5, "labels": {"kubernetes.io/service-name": "a"}}),
+            "namespace 5 is not",
+            1,
+        ),
+        (
             slice_of({}, metadata={"labels": {"kubernetes.io/service-name": "kube-system/dns"}}),
             "is not a lower-case DNS label",
             1,
