@@ -8,6 +8,7 @@ from adapters.static import (
     ansible_ini,
     ansible_tree,
     blocks,
+    bridged,
     consul,
     csv_table,
     endpointslice,
@@ -16,6 +17,8 @@ from adapters.static import (
     records,
     shapes,
 )
+from adapters.static.layouts import formats
+from adapters.static.layouts.layout import View
 from adapters.static.records import IGNORED, Flaw, FlawError, Made, Scope
 from adapters.static.shapes import Format
 from bridge.adapter import Problem
@@ -60,9 +63,12 @@ class How(NamedTuple):
     labels: file_sd.Labels
     groups: ansible.Groups | None = None
     columns: csv_table.Columns = csv_table.Columns()
+    owner: str = ""
 
     def reader(self, where: str) -> "Reader":
-        return Reader(where, self.form, self.scope, self.labels, groups=self.groups, columns=self.columns)
+        return Reader(
+            where, self.form, self.scope, self.labels, groups=self.groups, columns=self.columns, owner=self.owner
+        )
 
 
 class Reader:
@@ -77,14 +83,17 @@ class Reader:
         *,
         groups: ansible.Groups | None = None,
         columns: csv_table.Columns | None = None,
+        owner: str = "",
     ) -> None:
-        """`labels`, `groups` and `columns` say what file_sd, Ansible and CSV mean by their words."""
+        """`labels`, `groups` and `columns` say what file_sd, Ansible and CSV mean by words; `owner` is ours."""
         self._where = where
         self._form = form
         self._scope = scope
         self._labels = labels
         self._groups = groups
         self._columns = columns or csv_table.Columns()
+        self._owner = owner
+        self._written: View | None = None
         self._blocks: dict[str, _Read] = {}
         self._column = 0
 
@@ -93,6 +102,10 @@ class Reader:
         if not text.strip():
             nothing = "[]" if self._form == "file_sd" else "services: []"
             raise ConfigError(f"{self._where}: is empty; an inventory without services says `{nothing}`")
+        self._written = formats.read(text, self._written)
+        if self._written is not None:
+            services, problems = bridged.told(self._written, self._where, self._scope, self._owner)
+            return Inventory(services, bounded(problems, TOLD, self._where))
         if self._form in ("auto", "native") and not self._where.endswith(".json"):
             read = self._by_blocks(text)
             if read is not None:

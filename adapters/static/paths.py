@@ -9,8 +9,11 @@ _LINKS = 40
 """How many links a path may lead through, as in Linux."""
 
 
-def expand(patterns: Sequence[Path]) -> list[Path]:
-    """The files meant, sorted, each once; a path without wildcards is meant whether or not it is there."""
+def expand(patterns: Sequence[Path], written: Iterable[Path] = ()) -> list[Path]:
+    """The files meant, sorted, each once; a path without wildcards is meant whether or not it is there.
+
+    What is `written` is not meant, however it is spelled.
+    """
     found: set[str] = set()
     for pattern in patterns:
         text = str(pattern)
@@ -18,7 +21,8 @@ def expand(patterns: Sequence[Path]) -> list[Path]:
             found.add(text)
         else:
             found.update(path for path in glob(text, recursive=True) if not Path(path).is_dir())  # noqa: PTH207  # anchored
-    return [Path(path) for path in sorted(found)]
+    ours = {os.path.realpath(path) for path in written}
+    return [Path(path) for path in sorted(found) if not ours or os.path.realpath(path) not in ours]
 
 
 def folders(patterns: Sequence[Path], files: Iterable[Path]) -> dict[Path, tuple[int, int]]:

@@ -1,6 +1,7 @@
 """Files as a registry: observed by hints of the kernel, with a poll behind them, believed by their content.
 
-Beside them stand feeds, which are asked from time to time: URLs, and inventories that a tool is to read.
+Beside them stand feeds, which are asked from time to time: URLs, and inventories that a tool is to read. What we write
+is read as well, and apart: such a file is a target, and never one of the inventories.
 """
 
 import asyncio
@@ -8,18 +9,23 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from adapters.static import ansible_tool, paths
 from adapters.static.feed import Feed
+from adapters.static.gather import Gather
 from adapters.static.inventory import How
 from adapters.static.part import Part
 from adapters.static.standing import Standing
+from adapters.static.target import TargetFile
 from adapters.static.watch import Watch
 from adapters.static.whole import Whole
-from bridge.adapter import Observation, Problem, Unread
+from bridge.adapter import Change, Claim, Held, Holding, Observation, Problem, Record, Target, Unread
 from bridge.errors import ConfigError, Unavailable
 from bridge.kit import Clock, files
 from bridge.kit.problems import bounded
+from bridge.model import Service
+from bridge.table import Table, share
 
 POLL = 5.0
 """Seconds between two readings of everything, which need no hint."""
@@ -32,23 +38,35 @@ SHOWN = 500
 
 
 class Static:
-    """A source: the services that the operator's files name, and feeds.
+    """A source: the services that the operator's files name, and feeds; and a sink: the files that are `written`.
 
     With a `tool` (a command of Ansible's) it is not the bridge that reads the files.
     """
 
+    concurrency: Final = 1000
+    """So many changes of one file wait for one write."""
+
     def __init__(
-        self, patterns: Sequence[Path], how: How, clock: Clock, feeds: Sequence[Feed] = (), tool: Sequence[str] = ()
+        self,
+        patterns: Sequence[Path],
+        how: How,
+        clock: Clock,
+        feeds: Sequence[Feed] = (),
+        tool: Sequence[str] = (),
+        *,
+        written: Sequence[TargetFile] = (),
     ) -> None:
         self._patterns = patterns
         self._how = how
         self._clock = clock
         self._feeds = feeds
         self._tool = tool
+        self._targets = {one.target: Gather(one) for one in written}
         self._tools: dict[Path, Feed] = {}
         self._asking: dict[Feed, asyncio.Task[None]] = {}
         self._parts: dict[Path, Part] = {}
         self._whole = Whole()
+        self._held: Table[Target, Held] = Table()
         self._reading = threading.Lock()  # a reading whose awaiter was cancelled may still run in its thread
         self._changed = asyncio.Event()
         self._asked = False
@@ -58,6 +76,24 @@ class Static:
         """See `bridge.adapter.Source`."""
         self._asked = True
         self._changed.set()
+
+    def fit(self, target: Target, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
+        """See `bridge.adapter.Sink`."""
+        return self._targets[target].file.fit(service)
+
+    async def apply(self, target: Target, change: Change) -> None:
+        """See `bridge.adapter.Sink`."""
+        try:
+            await self._targets[target].apply(change)
+        finally:
+            self._changed.set()
+
+    async def claim(self, target: Target, claim: Claim) -> None:
+        """See `bridge.adapter.Sink`."""
+        try:
+            await self._targets[target].claim(claim)
+        finally:
+            self._changed.set()
 
     async def observe(self) -> AsyncIterator[Observation]:
         """See `bridge.adapter.Source`."""
@@ -103,7 +139,8 @@ class Static:
         """
         with self._reading:
             stale = []
-            for path in paths.expand(self._patterns):
+            written = [one.file for one in self._targets.values()]
+            for path in paths.expand(self._patterns, [one.path for one in written]):
                 if self._tool:
                     feed = self._tools.get(path) or self._tools.setdefault(path, self._listed(path))
                     if (stamp := files.stamp(path)) != feed.stamp:
@@ -118,7 +155,9 @@ class Static:
                     part.look(now, self._clock.wall())
             good = {part.where: part.good for part in self._in_order() if part.good is not None}
             self._whole.take(good)
-            return paths.folders(self._patterns, [*self._parts, *self._tools]), stale
+            for one in written:
+                one.look(since, self._clock.now())
+            return paths.folders(self._patterns, [*self._parts, *self._tools, *(one.path for one in written)]), stale
 
     def _listed(self, path: Path) -> Feed:
         where = f"{path} (listed)"  # lines are those of what the tool says
@@ -156,18 +195,22 @@ class Static:
     def _refuse_half(self) -> None:
         """Before the first whole view there is nothing that could stand in for a file that is not read."""
         why = [str(part.error) for part in self._in_order() if part.good is None]
-        why += _unmatched(self._patterns)
+        why += _unmatched(self._patterns, [one.file.path for one in self._targets.values()])
         if why:
             raise Unavailable("; ".join(why))
 
     def _observation(self, watch_error: str) -> Observation:
         problems = [part.problem for part in self._in_order() if part.problem is not None] + self._whole.problems
+        for one in self._targets.values():
+            problems += one.file.problems
         if watch_error:
             what = f"folders cannot be watched, changes are seen within {POLL:g} s: {watch_error}"
             problems.insert(0, Problem("watch", "inventory files", what))
         told = bounded(problems, SHOWN, "inventory files")
         unread = tuple(part.unread for part in self._in_order() if part.unread is not None)
-        return Observation(self._whole.services, self._read, told, max(len(self._in_order()), 1), unread)
+        held = {one.file.target: one.file.held for one in self._targets.values() if one.file.held is not None}
+        self._held = share(self._held, held)
+        return Observation(self._whole.services, self._read, told, max(len(self._in_order()), 1), unread, self._held)
 
     def _in_order(self) -> list[Standing]:
         return [*(self._parts[path] for path in sorted(self._parts)), *self._all_feeds()]
@@ -189,16 +232,14 @@ class Static:
 
 def _same(one: Observation, other: Observation) -> bool:
     """Whether two say the same, however often it was read."""
-    return one.services is other.services and (one.problems, one.parts, one.unread) == (
-        other.problems,
-        other.parts,
-        other.unread,
-    )
+    same = one.services is other.services and one.held is other.held
+    return same and (one.problems, one.parts, one.unread) == (other.problems, other.parts, other.unread)
 
 
-def _unmatched(patterns: Sequence[Path]) -> list[str]:
+def _unmatched(patterns: Sequence[Path], written: Sequence[Path] = ()) -> list[str]:
+    """What names no file, though those that we write need not be there."""
     what = "matches no file; put one there, or correct the pattern"
-    return [f"{pattern}: {what}" for pattern in patterns if not paths.expand([pattern])]
+    return [f"{pattern}: {what}" for pattern in patterns if pattern not in written and not paths.expand([pattern])]
 
 
 def read_once(patterns: Sequence[Path], how: How, unread: Sequence[Unread] = ()) -> Observation:

@@ -1,7 +1,10 @@
 """What the configuration says of a registry of `kind: static`."""
 
+import os
 from collections.abc import Mapping
 from functools import partial
+from glob import has_magic
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -13,14 +16,18 @@ from adapters.static.feed import Feed
 from adapters.static.file_sd import Labels
 from adapters.static.http_sd import Access, fetch, shown
 from adapters.static.inventory import How
+from adapters.static.layouts.formats import HOST, Written, layout
+from adapters.static.layouts.layout import Layout
 from adapters.static.records import Scope, foreign_name
 from adapters.static.registry import Static, read_once
 from adapters.static.schema import INVENTORY_SCHEMA
 from adapters.static.shapes import Format
-from bridge.adapter import Observation, Source, Unread
+from adapters.static.target import TargetFile
+from bridge.adapter import Observation, Source, Target, Unread
 from bridge.kit import Kit
+from bridge.kit.address import host
 from bridge.kit.place import excerpt
-from bridge.kit.settings import ConfigPath, Duration, RegistrySettings, Secret, Several, Strict
+from bridge.kit.settings import ConfigPath, Duration, ExportSettings, RegistrySettings, Secret, Several, Strict
 from bridge.table import Table
 
 Label = Annotated[str, Field(min_length=1, max_length=128)]
@@ -154,6 +161,54 @@ class HttpSdSettings(Strict):
         return self
 
 
+def _one_file(path: Path) -> Path:
+    if not path.name or path.name == ".." or has_magic(str(path)):
+        raise ValueError(f"{excerpt(str(path))} is not the name of one file")
+    return path
+
+
+def _host(text: str) -> str:
+    try:
+        made = host(text.format(name="a", namespace="b"))
+    except (ValueError, KeyError, IndexError, AttributeError):
+        made = ""
+    if not made or "{name}" not in text:
+        raise ValueError(f"{excerpt(text)} makes no host name; write such as {HOST}")
+    return text
+
+
+class FileExportSettings(ExportSettings):
+    """A file that is written, with a block for each service; one that does not carry our mark is never touched."""
+
+    file: Annotated[ConfigPath, AfterValidator(_one_file)] = Field(description="the file to be written")
+    format: Written = Field(
+        description="file_sd is JSON unless the file is named .yaml, native is YAML unless it is named .json"
+    )
+    host: Annotated[str, AfterValidator(_host)] = Field(
+        default=HOST, description="the names in a hosts file, made of {name} and {namespace}"
+    )
+
+    @property
+    def target(self) -> Target:
+        return Target(str(self.file))
+
+    @property
+    def place(self) -> str:
+        return os.path.realpath(self.file)
+
+    @model_validator(mode="after")
+    def _hosts_only(self) -> Self:
+        if self.host != HOST and self.format != "hosts":
+            raise ValueError("`host` makes the names of a hosts file; remove it, or write `format: hosts`")
+        return self
+
+    def layout(self, labels: Labels) -> Layout:
+        """How the file is laid out."""
+        yaml = self.file.suffix in (".yaml", ".yml")
+        as_json = not yaml if self.format == "file_sd" else self.file.suffix == ".json"
+        return layout(self.format, as_json=as_json, labels=labels, host=self.host)
+
+
 class Settings(RegistrySettings):
     """Inventories of the operator's own, in files and behind URLs: native, or of a format that others write."""
 
@@ -173,9 +228,16 @@ class Settings(RegistrySettings):
     ansible: AnsibleSettings | None = None
     csv: CsvSettings = CsvSettings()
     http_sd: HttpSdSettings = HttpSdSettings()
+    export: Several[FileExportSettings] = Field(default=(), description="files that are written")
 
     def open(self, kit: Kit) -> Source:
-        return Static(self.files, self._how(), kit.clock, self._feeds(), self._tool)
+        """Without a mark nothing is known as ours, and nothing is written."""
+        mark, labels = kit.mark, self.file_sd.value()
+        written = [
+            TargetFile(one.target, one.file, one.layout(labels), mark) for one in self.export if mark is not None
+        ]
+        how = self._how()._replace(owner=mark.owner if mark is not None else "")
+        return Static(self.files, how, kit.clock, self._feeds(), self._tool, written=written)
 
     def check(self) -> Observation | None:
         unread = [Unread(where, 0.0, "is not asked offline") for where in self._places()]
@@ -212,8 +274,15 @@ class Settings(RegistrySettings):
 
     @model_validator(mode="after")
     def _named(self) -> Self:
-        if not self.files and not self.urls:
+        if not self.files and not self.urls and not self.export:
             raise ValueError("says not where the inventory is; write `files:`, or `urls:`, or both")
+        places: dict[str, int] = {}
+        for index, one in enumerate(self.export):
+            first = places.setdefault(one.place, index)
+            if first != index:
+                raise ValueError(
+                    f"export[{first}].file and export[{index}].file are one file, {one.place}; name another"
+                )
         if self._tool and self.format != "ansible":
             raise ValueError("`ansible.command` reads all of the files; write `format: ansible` too")
         if self.http_sd.token is not None:

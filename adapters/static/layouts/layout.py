@@ -113,6 +113,7 @@ def cut(text: str, header: Header, layout: Layout, before: View | None = None) -
     known = before.blocks if before is not None else {}
     if not found and any(line.strip() for line in strays):
         found = _again(text, layout)
+        complete = complete or bool(found)
     return View(header, {key: _block(key, block, layout, known) for key, block in found.items()}, complete)
 
 
