@@ -18,11 +18,11 @@ import pytest
 for _room in ("claiming", "fitting", "package", "reading", "views", "watching", "writing", "wrote"):
     pytest.register_assert_rewrite(f"{__name__}.{_room}")
 
-from bridge.testing.conformance.bench import Bench, sink_of  # noqa: E402
+from bridge.testing.conformance.bench import Bench, cannot  # noqa: E402
 from bridge.testing.conformance.claiming import Claiming  # noqa: E402
 from bridge.testing.conformance.fitting import Fitting  # noqa: E402
 from bridge.testing.conformance.package import Package  # noqa: E402
 from bridge.testing.conformance.reading import Reading  # noqa: E402
 from bridge.testing.conformance.writing import Writing  # noqa: E402
 
-__all__ = ["Bench", "Claiming", "Fitting", "Package", "Reading", "Writing", "sink_of"]
+__all__ = ["Bench", "Claiming", "Fitting", "Package", "Reading", "Writing", "cannot"]

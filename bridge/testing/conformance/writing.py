@@ -123,6 +123,7 @@ class Writing:
             await wrote.apply(Put(record, None))
             with pytest.raises(Conflict):
                 await wrote.apply(Put(record, None))
+            await wrote.watched.again()
             await wrote.say(WEB)
 
     async def test_a_put_names_what_it_replaces(self, bench: Bench) -> None:
@@ -252,6 +253,7 @@ class Writing:
                 await wrote.apply(change)
             for one in rest:
                 await wrote.apply(one)
+            await wrote.watched.again()
             holding = await wrote.say(WEB)
             assert holding.endpoints == bench.written_as(WEB).endpoints
 

@@ -1,0 +1,1 @@
+"""A folder as a registry: each service is a file, `shop.web.json`."""
