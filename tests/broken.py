@@ -521,7 +521,7 @@ class Still(MemoryRegistry):
     """A claim whose heart does not beat."""
 
     async def claim(self, target: Target, claim: Claim) -> None:
-        standing = self._stands(target)
+        standing = self._stands(target, claim.owner)
         beat = claim.beat if standing is None or standing.term != claim.term else standing.beat
         await super().claim(target, replace(claim, beat=beat))
 
@@ -531,7 +531,7 @@ def claiming(blind: Callable[[Claim, Claim | None], bool]) -> type[MemoryRegistr
 
     class Claims(MemoryRegistry):
         async def claim(self, target: Target, claim: Claim) -> None:
-            standing = self._stands(target)
+            standing = self._stands(target, claim.owner)
             if blind(claim, standing):
                 claim = replace(claim, revision=standing.revision if standing is not None else None)
             await super().claim(target, claim)
@@ -557,7 +557,7 @@ class Homeless(MemoryRegistry):
 class Alone(MemoryRegistry):
     """Has room for one claim."""
 
-    def _stands(self, target: Target) -> Claim | None:
+    def _stands(self, target: Target, owner: str) -> Claim | None:
         return next(iter(self.store.claims.get(target, {}).values()), None)
 
 

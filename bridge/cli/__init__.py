@@ -8,7 +8,9 @@ from bridge import __version__
 from bridge.cli.convert import convert
 from bridge.cli.describe import adapters, envoy_bootstrap, schema
 from bridge.cli.exporting import apply, plan
+from bridge.cli.handover import adopt, withdraw
 from bridge.cli.holds import freeze, holds
+from bridge.cli.register import deregister, register
 from bridge.cli.running import check, reported, run
 from bridge.cli.show import explain, show
 from bridge.errors import BridgeError
@@ -42,5 +44,22 @@ def main() -> None:
     """
 
 
-for command in (run, check, schema, show, explain, holds, freeze, plan, apply, convert, envoy_bootstrap, adapters):
+for command in (
+    run,
+    check,
+    schema,
+    show,
+    explain,
+    holds,
+    freeze,
+    plan,
+    apply,
+    withdraw,
+    adopt,
+    register,
+    deregister,
+    convert,
+    envoy_bootstrap,
+    adapters,
+):
     main.add_command(command)

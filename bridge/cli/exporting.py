@@ -293,10 +293,9 @@ def _diff(changes: Sequence[Row]) -> None:
         output.say("nothing to do")
     for row in changes:
         name = f"{place(row)}: {row['key']}"
-        there, wanted = (name if row[side] is not None else "(nothing)" for side in ("before", "after"))
-        for line in unified_diff(
-            _text(row["before"]), _text(row["after"]), there, wanted, "is", "should be", lineterm=""
-        ):
+        there = f"{name} (is)" if row["before"] is not None else "(nothing)"
+        wanted = f"{name} (should be)" if row["after"] is not None else "(nothing)"
+        for line in unified_diff(_text(row["before"]), _text(row["after"]), there, wanted, lineterm=""):
             output.say(line)
 
 

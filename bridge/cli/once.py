@@ -84,20 +84,25 @@ class Seen:
 
 def plan(config: Config, ending: Ending | None = None) -> Seen:
     """What would be written now; nothing is. Reads for at most `start.wait`, and touches no snapshot."""
-    _quiet()
+    quiet()
     return asyncio.run(_plan(config, ending, SystemClock()))
 
 
 def apply(config: Config) -> Seen:
     """Read all, write what may be written, and end; ConfigError when a bridge runs on the same state folder."""
-    _quiet()
+    quiet()
     return asyncio.run(_apply(config, SystemClock()))
 
 
 def withdraw(config: Config, ending: Ending, deployments: dict[tuple[SourceName, Target], str]) -> Seen:
-    """Remove all of it and leave tombstones, each in the name of the target's deployment."""
-    _quiet()
+    """Remove all of it from these targets and leave tombstones, each in the name of the deployment."""
+    quiet()
     return asyncio.run(_withdraw(config, ending, deployments, SystemClock()))
+
+
+def deployment(config: Config) -> str:
+    """The name under which the bridge of this configuration writes, on this machine."""
+    return config.elector(SystemClock(), config.state_folder()).deployment
 
 
 def accept(config: Config, them: Iterable[tuple[SourceName, Target, ServiceName, EndpointId]]) -> None:
@@ -105,7 +110,8 @@ def accept(config: Config, them: Iterable[tuple[SourceName, Target, ServiceName,
     asyncio.run(_accept(config, them, SystemClock()))
 
 
-def _quiet() -> None:
+def quiet() -> None:
+    """Let the log say only what a command does not say itself."""
     configure("console", "error")  # what is wrong is in the answer
 
 
@@ -128,7 +134,7 @@ async def _plan(config: Config, ending: Ending | None, clock: Clock) -> Seen:
     engine = Engine(sources, config.engine(None), clock, _nobody, exports=written, elector=Onlooker())
     if ending is None:
         await _remember(config, engine)
-    async with _running(engine):
+    async with running(engine):
         with suppress(TimeoutError):
             async with asyncio.timeout(config.root.start.wait):
                 await _until(engine, lambda: all(_seen(engine, one) for one in _all(engine)))
@@ -141,7 +147,7 @@ async def _apply(config: Config, clock: Clock) -> Seen:
     mark = marked(config, elector.deployment)
     sources, written = _opened(config, clock, mark, None)
     engine = Engine(sources, config.engine(folder), clock, _nobody, exports=written, elector=elector)
-    async with _running(engine):
+    async with running(engine):
         return await _written(engine, clock, config.root.start.wait)
 
 
@@ -152,7 +158,7 @@ async def _withdraw(
     sources, written = _opened(config, clock, Mark(ending.owner, elector.deployment), ending)
     written = [replace(one, mark=Mark(ending.owner, deployments[one.registry, one.export.target])) for one in written]
     engine = Engine(sources, config.engine(None), clock, _nobody, exports=written, elector=elector)
-    async with _running(engine):
+    async with running(engine):
         return await _written(engine, clock, config.root.start.wait)
 
 
@@ -196,7 +202,8 @@ async def _remember(config: Config, engine: Engine) -> None:
 
 
 @asynccontextmanager
-async def _running(engine: Engine) -> AsyncIterator[None]:
+async def running(engine: Engine) -> AsyncIterator[None]:
+    """An engine that runs until the context ends."""
     engine.open()
     task = asyncio.create_task(engine.run())
     try:
@@ -286,14 +293,14 @@ def _wrong(engine: Engine, found: Iterable[Exported]) -> list[str]:
     """Why a plan is not whole, each once."""
     wrong = []
     for one in found:
-        unread = [name for name in (one.registry, *one.unseen) if name in engine.readings]
-        if not one.complete:
-            for name in unread:
-                reading = engine.readings[name].value
-                if reading.observation is None or reading.lost is not None:
-                    wrong.append(f"{name}: {reading.why or 'was not read whole in time'}")
-            if not wrong:
-                wrong.append(f"{exporting.place(one)}: {one.why or 'was not planned in time'}")
+        if one.complete:
+            continue
+        readings = [engine.readings[name].value for name in (one.registry, *one.unseen) if name in engine.readings]
+        unread = [it for it in readings if it.observation is None or it.lost is not None]
+        wrong += [f"{it.source}: {it.why or 'was not read whole in time'}" for it in unread]
+        if not unread:
+            told = [str(it) for it in engine.readings[one.registry].value.problems if one.target in it.where]
+            wrong.append(f"{exporting.place(one)}: {'; '.join(told) or one.why or 'was not planned in time'}")
     return list(dict.fromkeys(wrong))
 
 

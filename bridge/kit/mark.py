@@ -46,10 +46,14 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Who writes: the owner, on every record, and the deployment, on the claim."""
+    """Who writes: the owner, on every record, and the deployment, on the claim.
+
+    `former` are owners whose records are ours too, to be taken over: with the next write they get our mark.
+    """
 
     owner: str
     deployment: str
+    former: tuple[str, ...] = ()
 
     def stamp(self, key: RecordKey = _NO_KEY) -> Stamp:
         """What to write on the record of that key."""
@@ -57,4 +61,4 @@ class Mark:
 
     def owns(self, stamp: Stamp | None) -> bool:
         """Whether a record with this stamp is ours to change: it has our owner, and a format that we can read."""
-        return stamp is not None and stamp.owner == self.owner and stamp.format <= FORMAT
+        return stamp is not None and stamp.owner in (self.owner, *self.former) and stamp.format <= FORMAT

@@ -143,10 +143,10 @@ class MemoryRegistry:
         key = change.record.key
         async with self.faults.around(change):
             claim = self._written.get(target)
-            if claim is not None and self._stands(target) != claim:
+            if claim is not None and self._stands(target, claim.owner) != claim:
                 raise Conflict(f"memory {target}: another claim stands there than the one that was written here")
             replaced = change.replaces if isinstance(change, Put) else change.record
-            self.store.compare(target, key, self._owner(), replaced)
+            self.store.compare(target, key, self._owner(), replaced, self.mark.former if self.mark else ())
             self.writes.append(change)
             if isinstance(change, Put):
                 self.store.put(target, self._owner(), change.record)
@@ -156,18 +156,20 @@ class MemoryRegistry:
     async def claim(self, target: Target, claim: Claim) -> None:
         """Write the claim if the one that is replaced still stands there."""
         async with self.faults.around(claim):
-            standing = self._stands(target)
+            standing = self._stands(target, claim.owner)
             if (standing.revision if standing else None) != claim.revision:
                 raise Conflict(f"memory {target}: another claim stands there than the one that was seen")
             self.claims.append(claim)
-            self._written[target] = self.store.claim(target, claim)
+            written = self.store.claim(target, claim)
+            if claim.owner == self._owner():
+                self._written[target] = written
 
     def _owner(self) -> str:
         assert self.mark is not None, "a registry without a mark writes nothing"
         return self.mark.owner
 
-    def _stands(self, target: Target) -> Claim | None:
-        return self.store.claims.get(target, {}).get(self._owner())
+    def _stands(self, target: Target, owner: str) -> Claim | None:
+        return self.store.claims.get(target, {}).get(owner)
 
     def _look(self) -> None:
         """A new view of what is in the store now."""
@@ -177,7 +179,7 @@ class MemoryRegistry:
         if self.shows or old is None:
             owner = self.mark.owner if self.mark else None
             services = self.store.seen_by(owner)
-            held = self.store.held_by(owner, self.targets) if owner else Table()
+            held = self.store.held_by(owner, self.targets, self.mark.former) if self.mark and owner else Table()
         else:
             services, held = old.services, old.held
         problems = (*self._problems, *(self.store.garbage[place] for place in sorted(self.store.garbage)))

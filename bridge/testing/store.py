@@ -33,7 +33,7 @@ class Store:
         self.garbage: dict[tuple[Target, RecordKey], Problem] = {}
         self._revisions = count(1)
         self._seen: dict[str | None, Services] = {}
-        self._holdings: dict[tuple[str, Target], Holdings] = {}
+        self._holdings: dict[tuple[tuple[str, ...], Target], Holdings] = {}
         self._watchers: list[Callable[[], None]] = []
 
     def watch(self, watcher: Callable[[], None]) -> None:
@@ -74,12 +74,14 @@ class Store:
 
     # As its API does.
 
-    def compare(self, target: Target, key: RecordKey, owner: str, expected: Record | None) -> None:
+    def compare(
+        self, target: Target, key: RecordKey, owner: str, expected: Record | None, former: tuple[str, ...] = ()
+    ) -> None:
         """Raise Conflict unless what stands under `key` is `expected`, and ours."""
         stored = self.records.get(target, {}).get(key)
         if expected is None and stored is not None:
             raise Conflict(f"memory {target}: {key}: there is one already, of {stored.owner or 'nobody'}")
-        if expected is not None and (stored is None or stored.owner != owner):
+        if expected is not None and (stored is None or stored.owner not in (owner, *former)):
             raise Conflict(f"memory {target}: {key}: is not ours, or not there")
         if expected is not None and stored is not None and stored.record.revision != expected.revision:
             raise Conflict(f"memory {target}: {key}: is at revision {stored.record.revision}, not {expected.revision}")
@@ -119,34 +121,34 @@ class Store:
             self._seen[owner] = (self.services or Table()).with_({name: self._service(owner, name) for name in names})
         return self._seen[owner]
 
-    def held_by(self, owner: str, targets: Iterable[Target]) -> Table[Target, Held]:
-        """What the owner has in each of its targets."""
-        held = {}
+    def held_by(self, owner: str, targets: Iterable[Target], former: tuple[str, ...] = ()) -> Table[Target, Held]:
+        """What the owner, and those whose records it takes over, have in each of its targets."""
+        held, owners = {}, (owner, *former)
         for target in targets:
-            if (owner, target) not in self._holdings:
+            if (owners, target) not in self._holdings:
                 names = {stored.record.service for stored in self.records.get(target, {}).values()}
-                self._holdings[owner, target] = Table(
-                    {name: holding for name in names if (holding := self._holding(owner, target, name)) is not None}
+                self._holdings[owners, target] = Table(
+                    {name: holding for name in names if (holding := self._holding(owners, target, name)) is not None}
                 )
             claims = sorted(self.claims.get(target, {}).values(), key=lambda one: (one.owner, one.deployment))
-            held[target] = Held(self._holdings[owner, target], tuple(claims))
+            held[target] = Held(self._holdings[owners, target], tuple(claims))
         return Table(held)
 
     def _touch(self, target: Target, name: ServiceName) -> None:
         for owner, seen in self._seen.items():
             self._seen[owner] = seen.with_({name: self._service(owner, name)})
-        for (owner, place), holdings in self._holdings.items():
+        for (owners, place), holdings in self._holdings.items():
             if place == target:
-                self._holdings[owner, place] = holdings.with_({name: self._holding(owner, place, name)})
+                self._holdings[owners, place] = holdings.with_({name: self._holding(owners, place, name)})
         self._tell()
 
     def _of(self, target: Target, name: ServiceName) -> list[Stored]:
         return [self.records[target][key] for key in sorted(self._of_service.get((target, name), ()))]
 
-    def _holding(self, owner: str, target: Target, name: ServiceName) -> Holding | None:
+    def _holding(self, owners: tuple[str, ...], target: Target, name: ServiceName) -> Holding | None:
         stored = self._of(target, name)
-        ours = tuple(one.record for one in stored if one.owner == owner)
-        taken = tuple((one.record.key, one.owner or "nobody's mark") for one in stored if one.owner != owner)
+        ours = tuple(one.record for one in stored if one.owner in owners)
+        taken = tuple((one.record.key, one.owner or "nobody's mark") for one in stored if one.owner not in owners)
         endpoints = {endpoint.id: endpoint for record in ours for endpoint in said(record.content)}
         if not ours and not taken:
             return None

@@ -57,3 +57,12 @@ def test_ours_is_what_has_our_owner_and_a_format_that_we_can_read(text: str, our
 def test_what_cannot_be_written_into_every_registry_names_no_owner(text: str) -> None:
     with pytest.raises(ValueError, match="cannot name who writes"):
         owner_name(text)
+
+
+def test_what_a_former_owner_wrote_is_ours_and_gets_our_mark() -> None:
+    mark = Mark("new", "one", former=("old",))
+    assert mark.owns(Stamp("old"))
+    assert mark.owns(Stamp("new"))
+    assert not mark.owns(Stamp("other"))
+    assert not mark.owns(Stamp("old", format=FORMAT + 1))
+    assert mark.stamp().owner == "new"

@@ -1,0 +1,405 @@
+"""The commands about what is written: plan, apply, withdraw, adopt, show exports."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bridge.adapter import Claim, RecordKey
+from bridge.admin.log import configure
+from bridge.cli import main
+from bridge.errors import Rejected
+from bridge.kit import Kit
+from bridge.model import Service
+from bridge.runtime.election import deployment
+from bridge.testing.memory import MemoryRegistry, MemorySettings
+from bridge.testing.records import encode
+from bridge.testing.store import Store
+from tests.builders import endpoint, name, service
+from tests.exporting import ONLY, config, in_step, said
+from tests.running import Threaded, log_as_before
+
+PAYMENTS = service("shop/payments", "10.0.0.1:80", "10.0.0.2:80")
+LEDGER = service("shop/ledger", "10.0.1.1:80")
+KEY = RecordKey("shop/payments#0")
+
+
+class StoreSettings(MemorySettings):
+    """Memory registries that outlive a command: each opens anew what is in its store."""
+
+    stores: ClassVar[dict[str, Store]] = {}
+    spoil: ClassVar[Callable[[MemoryRegistry], None] | None] = None
+
+    def open(self, kit: Kit) -> MemoryRegistry:
+        registry = MemoryRegistry(mark=kit.mark, store=self.stores[kit.registry])
+        if StoreSettings.spoil is not None:
+            StoreSettings.spoil(registry)
+        return registry
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    with log_as_before():
+        configure("json", "error")
+        yield
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration that no bridge runs with: `vms` knows shop/payments, `out` is empty."""
+    config(tmp_path)
+    monkeypatch.setattr("bridge.config.installed", lambda: {"memory": lambda: StoreSettings})
+    monkeypatch.setattr(StoreSettings, "stores", {"vms": Store(), "out": Store()})
+    monkeypatch.setattr(StoreSettings, "spoil", None)
+    knows(PAYMENTS)
+    says("out")
+    return tmp_path
+
+
+def knows(*services: Service) -> None:
+    says("vms", *services)
+
+
+def says(registry: str, *services: Service) -> None:
+    MemoryRegistry(store=StoreSettings.stores[registry]).set(*services)
+
+
+def out() -> Store:
+    return StoreSettings.stores["out"]
+
+
+def there() -> list[str]:
+    return [str(key) for key in out().stands()]
+
+
+def call(folder: Path | None, *arguments: str, given: str | None = None) -> Result:
+    where = () if folder is None else ("--config", str(folder / "bridge.yaml"))
+    result = CliRunner().invoke(main, [*arguments, *where], input=given)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def ours(folder: Path) -> str:
+    return deployment(folder / "state")
+
+
+def claim(owner: str = "prod") -> Claim:
+    return out().claims[ONLY][owner]
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply"], ["withdraw"], ["adopt"]], ids=" ".join)
+def test_every_commands_help_has_an_example_and_exit_codes(command: list[str]) -> None:
+    result = call(None, *command, "--help")
+    assert result.exit_code == 0
+    assert "registry-bridge" in result.stdout.split("Example", 1)[1]
+    assert "Exit codes: 0" in result.stdout
+
+
+# plan, where no bridge runs
+
+
+def test_a_plan_lists_what_would_be_written_and_says_so_by_its_exit_code(folder: Path) -> None:
+    result = call(folder, "plan", "--offline")
+    assert result.exit_code == 3, result.output
+    (row,) = [line.split() for line in result.stdout.splitlines() if "shop/payments" in line]
+    assert row[:4] == ["out", "shop/payments", "add", "shop/payments#0"]
+    assert row[4].startswith("+")
+    assert "records: 1 to add; withheld: 0" in result.stdout
+    assert there() == []
+    assert out().claims == {}
+    assert [one.name for one in folder.iterdir()] == ["bridge.yaml"], "nothing is written, not even a name"
+
+
+def test_a_plan_for_programs_has_before_and_after(folder: Path) -> None:
+    result = call(folder, "plan", "--offline", "--output", "json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["wrong"], found["withheld"]) == (3, [], [])
+    (change,) = found["changes"]
+    assert (change["registry"], change["change"], change["before"]) == ("out", "add", None)
+    assert [row["address"] for row in json.loads(change["after"])] == ["10.0.0.1", "10.0.0.2"]
+    assert found["exports"][0]["puts"] == 1
+
+
+def test_a_plans_diff_shows_the_lines_that_change(folder: Path) -> None:
+    assert call(folder, "apply", "--once").exit_code == 0
+    knows(service("shop/payments", "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"), LEDGER)
+    result = call(folder, "plan", "--offline", "--diff")
+    assert result.exit_code == 3
+    lines = result.stdout.splitlines()
+    assert "--- (nothing)" in lines
+    assert "+++ out: shop/ledger#0 (should be)" in lines
+    assert "--- out: shop/payments#0 (is)" in lines
+    assert any(line.startswith("+") and "10.0.0.3" in line for line in lines)
+    assert not any(line.startswith("-") and "10.0.0" in line for line in lines)
+
+
+def test_nothing_to_do_is_exit_0(folder: Path) -> None:
+    assert call(folder, "apply", "--once").exit_code == 0
+    result = call(folder, "plan", "--offline")
+    assert (result.exit_code, result.stdout) == (0, "nothing to do\n")
+
+
+def test_only_what_was_asked_for_is_planned(folder: Path) -> None:
+    knows(PAYMENTS, LEDGER)
+    result = call(folder, "plan", "shop/led", "--offline", "--registry", "out", "--target", "")
+    assert "shop/ledger" in result.stdout
+    assert "shop/payments" not in result.stdout
+    result = call(folder, "plan", "--offline", "--registry", "vms")
+    assert result.exit_code == 2
+    assert "'vms' is not written by this configuration; what is: out" in result.stderr
+
+
+@pytest.mark.promise("law-3")
+def test_a_plan_without_a_source_is_an_error_and_names_it(folder: Path) -> None:
+    StoreSettings.stores["vms"] = Store()  # which nobody can read
+    result = call(folder, "plan", "--offline")
+    assert result.exit_code == 1
+    assert "error: vms: was not read whole in time" in result.stderr
+
+
+def test_a_configuration_that_writes_nothing_says_where_to_begin(folder: Path) -> None:
+    (folder / "bridge.yaml").write_text("registries: [{name: vms, kind: memory}]\n")
+    for command in (["plan", "--offline"], ["apply", "--once"], ["withdraw"], ["adopt"]):
+        result = call(folder, *command)
+        assert result.exit_code == 2
+        assert "nothing is written by this configuration; `export:` in a registry says what" in result.stderr
+
+
+# apply
+
+
+def test_apply_writes_once_and_the_next_one_has_nothing_to_do(folder: Path) -> None:
+    first = call(folder, "apply", "--once")
+    assert (first.exit_code, first.stdout) == (0, "out: 1 written; 1 record there\n")
+    assert there() == [KEY]
+    second = call(folder, "apply", "--once", "--output", "json")
+    found = json.loads(second.stdout)
+    assert (second.exit_code, found["failed"], found["exports"][0]["made"]) == (0, [], {})
+    assert claim().deployment == ours(folder)
+
+
+def test_apply_without_once_is_refused(folder: Path) -> None:
+    result = call(folder, "apply")
+    assert result.exit_code == 2
+    assert "say --once" in result.stderr
+
+
+@pytest.mark.promise("law-2")
+def test_what_an_earlier_run_wrote_goes_only_by_a_word(folder: Path) -> None:
+    knows(PAYMENTS, LEDGER)
+    assert call(folder, "apply", "--once").exit_code == 0
+    knows(PAYMENTS)
+    StoreSettings.stores["vms"].wipe()
+    (folder / "state").joinpath("vms.snapshot").unlink(missing_ok=True)  # nobody remembers the ledger
+    knows(PAYMENTS)
+    result = call(folder, "apply", "--once")
+    assert result.exit_code == 3
+    assert "withheld (orphan): out: shop/ledger: 10.0.1.1:80" in result.stdout
+    assert there() == ["shop/ledger#0", KEY]
+    refused = call(folder, "plan", "--accept", "--offline", given="n\n")
+    assert refused.exit_code == 1
+    accepted = call(folder, "plan", "shop/ledger", "--accept", "--offline", given="y\n")
+    assert accepted.exit_code == 0
+    assert "out: shop/ledger: 1 endpoint will be removed there" in accepted.stderr
+    assert "accepted: 1 endpoint; it goes with the next `registry-bridge apply --once`" in accepted.stdout
+    planned = call(folder, "plan", "--offline")
+    assert planned.exit_code == 3
+    assert "remove" in planned.stdout
+    assert call(folder, "apply", "--once").exit_code == 0
+    assert there() == [KEY]
+
+
+def test_to_accept_nothing_is_an_error(folder: Path) -> None:
+    result = call(folder, "plan", "--accept", "--offline", "--yes")
+    assert result.exit_code == 1
+    assert "nothing that a word would let go is withheld" in result.stderr
+    assert call(folder, "plan", "payments", "--accept", "--offline", "--yes").exit_code == 2
+
+
+def test_a_record_that_is_rejected_is_named_and_exit_3(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        StoreSettings, "spoil", lambda registry: registry.faults.refuse(Rejected("out: too long"), times=9)
+    )
+    result = call(folder, "apply", "--once")
+    assert result.exit_code == 3, result.output
+    assert "out: nothing to do, 1 record rejected; 0 records there" in result.stdout
+
+
+@pytest.mark.promise("R-19")
+def test_apply_does_not_write_beside_another_deployment(folder: Path) -> None:
+    out().claim(ONLY, Claim("prod", "theirs", 4, time.time()))
+    result = call(folder, "apply", "--once")
+    assert result.exit_code == 1
+    assert "error: out: another: another deployment (theirs, term 4) writes as owner prod" in result.stderr
+    assert there() == []
+
+
+# withdraw
+
+
+def test_withdraw_removes_what_is_ours_and_leaves_a_tombstone(folder: Path) -> None:
+    knows(PAYMENTS, LEDGER)
+    assert call(folder, "apply", "--once").exit_code == 0
+    out().foreign(ONLY, "other", RecordKey("shop/theirs#0"), name("shop/theirs"), encode([endpoint("10.0.7.7:80")]))
+    refused = call(folder, "withdraw", given="n\n")
+    assert refused.exit_code == 1
+    assert "out: 2 records will be removed: shop/ledger, shop/payments" in refused.stderr
+    assert len(there()) == 3
+    result = call(folder, "withdraw", given="y\n")
+    assert result.exit_code == 0, result.output
+    assert "out: withdrawn: 2 records" in result.stdout
+    assert there() == ["shop/theirs#0"]
+    assert claim().tombstone
+    again = call(folder, "withdraw", "--yes")
+    assert (again.exit_code, there()) == (0, ["shop/theirs#0"])
+
+
+def test_after_a_withdrawal_nothing_is_written_until_it_is_ended(folder: Path) -> None:
+    assert call(folder, "apply", "--once").exit_code == 0
+    assert call(folder, "withdraw", "--yes").exit_code == 0
+    result = call(folder, "apply", "--once")
+    assert result.exit_code == 1
+    assert (
+        "error: out: withdrawn: the owner prod was withdrawn here; `registry-bridge adopt` ends that" in result.stderr
+    )
+    assert there() == []
+    ended = call(folder, "adopt", "--yes")
+    assert (ended.exit_code, ended.stdout) == (0, "out: prod may write\n")
+    assert call(folder, "apply", "--once").exit_code == 0
+    assert there() == [KEY]
+    nothing = call(folder, "adopt", "--yes")
+    assert nothing.exit_code == 1
+    assert "prod was withdrawn from none of them; say --from" in nothing.stderr
+
+
+def left_behind(owner: str, age: float, deployment: str = "theirs") -> None:
+    """What a bridge of another owner wrote there, and its claim of so many seconds ago."""
+    store = out()
+    store.foreign(ONLY, owner, KEY, name("shop/payments"), encode(PAYMENTS.endpoints))
+    store.claim(ONLY, Claim(owner, deployment, 4, time.time() - age))
+
+
+@pytest.mark.promise("law-5")
+def test_an_owner_that_another_bridge_uses_is_not_withdrawn_unless_by_force(folder: Path) -> None:
+    left_behind("other", age=5)
+    result = call(folder, "withdraw", "--owner", "other", "--yes")
+    assert result.exit_code == 1
+    assert "out: another bridge (deployment theirs) writes there as other: it renewed its claim" in result.stderr
+    assert "stop that bridge, or say --force; nothing was changed" in result.stderr
+    assert there() == [KEY]
+    assert not claim("other").tombstone
+    forced = call(folder, "withdraw", "--owner", "other", "--yes", "--force")
+    assert forced.exit_code == 0, forced.output
+    assert there() == []
+    assert claim("other").tombstone
+
+
+def test_an_owner_that_cannot_be_one_is_refused(folder: Path) -> None:
+    for command in (["withdraw", "--owner", "a b"], ["adopt", "--from", "a b"]):
+        result = call(folder, *command)
+        assert result.exit_code == 2
+        assert "cannot name who writes" in result.stderr
+    same = call(folder, "adopt", "--from", "prod")
+    assert same.exit_code == 2
+    assert "prod is the owner that the configuration has" in same.stderr
+
+
+# adopt
+
+
+def test_what_an_owner_wrote_that_was_renamed_is_taken_over_without_a_gap(folder: Path) -> None:
+    left_behind("old", age=5, deployment=ours(folder))
+    content = out().stands()[KEY]
+    result = call(folder, "adopt", "--from", "old", given="y\n")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.endswith("out: 1 record with the mark of prod\n")
+    stored = out().records[ONLY][KEY]
+    assert (stored.owner, stored.record.content) == ("prod", content)
+    assert claim("old").tombstone
+    assert not claim().tombstone
+    planned = call(folder, "plan", "--offline")
+    assert (planned.exit_code, planned.stdout) == (0, "nothing to do\n")
+    assert call(folder, "apply", "--once").exit_code == 0
+
+
+def test_nothing_is_taken_over_from_a_bridge_that_runs(folder: Path) -> None:
+    left_behind("old", age=5)
+    result = call(folder, "adopt", "--from", "old", "--yes")
+    assert result.exit_code == 1
+    assert "another bridge (deployment theirs) writes there as old" in result.stderr
+    assert out().records[ONLY][KEY].owner == "old"
+    assert call(folder, "adopt", "--from", "old", "--yes", "--force").exit_code == 0
+    assert out().records[ONLY][KEY].owner == "prod"
+
+
+# Of a running bridge.
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Threaded]:
+    """A running bridge that has written shop/payments, over an orphan."""
+    with Threaded(config(tmp_path)) as threaded:
+        store = threaded.bridge.registries["out"].store
+
+        def begin(bridge: Any) -> None:
+            store.put(ONLY, "prod", _record(LEDGER))
+            bridge.registries["vms"].set(PAYMENTS)
+            bridge.registries["out"].set()
+
+        threaded.do(begin, in_step, "it is written")
+        yield threaded
+
+
+def _record(of: Service) -> Any:
+    from bridge.adapter import Record
+
+    return Record(RecordKey(f"{of.name}#0"), of.name, encode(of.endpoints))
+
+
+def at(live: Threaded) -> tuple[str, str]:
+    return "--admin", live.bridge.url
+
+
+def test_a_running_bridge_is_asked(live: Threaded) -> None:
+    result = call(None, "plan", *at(live))
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("nothing to do\nwithheld (orphan): out: shop/ledger: 10.0.1.1:80: it is ours")
+    shown = call(None, "show", "exports", *at(live))
+    (row,) = [line for line in shown.stdout.splitlines() if line.startswith("out")]
+    assert row.split()[1:8] == ["sync", "in", "step", "yes", "1", "2", "1"]
+    assert "withheld (orphan): out: shop/ledger" in shown.stdout
+    document = json.loads(call(None, "show", "exports", "--output", "json", *at(live)).stdout)
+    assert document["exports"][0]["withheld"] == {"orphan": 1}
+    assert document["withheld"][0]["what"] == "10.0.1.1:80"
+    problems = call(None, "show", "problems", *at(live)).stdout
+    assert "withheld" in problems
+    unknown = call(None, "plan", "--registry", "vms", *at(live))
+    assert unknown.exit_code == 1
+    assert "'vms' is not written by this bridge; what is: out" in unknown.stderr
+
+
+def test_a_running_bridge_takes_the_word(live: Threaded) -> None:
+    result = call(None, "plan", "--accept", "--yes", *at(live))
+    assert (result.exit_code, result.stdout) == (0, "accepted: 1 endpoint\n")
+    live.do(lambda _: None, lambda bridge: sorted(said(bridge.registries["out"])) == [KEY], "the orphan is gone")
+
+
+def test_a_withdrawal_beside_a_running_bridge_is_noticed(live: Threaded) -> None:
+    store = live.bridge.registries["out"].store
+
+    def end(bridge: Any) -> None:
+        standing = store.claims[ONLY]["prod"]
+        store.claim(ONLY, replace(standing, term=standing.term + 1, tombstone=True))
+
+    live.do(
+        end,
+        lambda bridge: bridge.state.exported()[0].state.value == "withdrawn",
+        "it is seen",
+    )
+    shown = call(None, "show", "exports", *at(live)).stdout
+    assert "the owner prod was withdrawn here; `registry-bridge adopt` ends that" in shown
