@@ -107,7 +107,7 @@ def _line(labels: dict[str, str], targets: list[str]) -> str:
 
 def _service(groups: Sequence[Any]) -> Service:
     """All groups of one service; ValueError when a bridge cannot have written them."""
-    endpoints = [_endpoints(_mapping(group)) for group in groups]
+    endpoints = [tuple(_endpoints(_mapping(group))) for group in groups]
     if not endpoints:
         raise ValueError("has no group")
     labels = _mapping(groups[0]["labels"])

@@ -107,8 +107,8 @@ class Bench(ABC):
 
 
 def cannot(why: str) -> NoReturn:
-    """Skip the promise at hand."""
-    pytest.skip(why)
+    """Skip the promise at hand, which this registry cannot be asked to keep."""
+    pytest.skip(f"not offered: {why}")
 
 
 def sink_of(source: Source) -> Sink:
