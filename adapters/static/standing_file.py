@@ -1,8 +1,9 @@
-"""What stands where a bridge is to write: nothing, a file of its own, or what must not be touched."""
+"""What stands where a bridge writes, whether it may be replaced, and how it is."""
 
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from bridge.errors import BridgeError, ConfigError, Denied, Rejected, Unavailabl
 from bridge.kit import files
 from bridge.kit.files import Content, Stamp
 from bridge.kit.mark import FORMAT, Mark
+
+MODE = 0o644
+"""Of a file that was not there: others are to read it."""
 
 
 class Standing(NamedTuple):
@@ -57,10 +61,20 @@ def look(path: Path) -> Content | None:
     try:
         content = files.read(path, str(path)) or files.read(path, str(path))
     except ConfigError as error:
-        raise (Unavailable if os.access(path, os.R_OK) else Denied)(str(error)) from None
+        raise (Denied if _forbidden(path) else Unavailable)(str(error)) from None
     if content is None:
         raise Unavailable(f"{path}: changes while it is read; it is tried again")
     return content
+
+
+def _forbidden(path: Path) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def owned(path: Path, content: Content, mark: Mark, before: View | None) -> View:
@@ -93,6 +107,50 @@ def same(path: Path, standing: Standing) -> bool:
     except FileNotFoundError:
         return standing.content is None
     return standing.content is not None and standing.content.stamp == there
+
+
+def replace(path: Path, data: bytes, standing: Standing | None) -> bool:
+    """Replace a file by a rename; False when there is another than `standing` by now (None: whichever there is).
+
+    Whoever calls it has the lock, so that what lies aside is left of one who was killed.
+    """
+    aside = path.with_name(f".{path.name.removeprefix('.')}.new")
+    aside.unlink(missing_ok=True)
+    try:
+        with open(aside, "xb") as file:  # noqa: PTH123  # exclusive
+            _like(file.fileno(), standing.status if standing is not None else None)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if standing is None:
+            aside.replace(path)
+        elif not same(path, standing):
+            return False
+        elif standing.content is None:
+            try:
+                os.link(aside, path)  # never over one that came meanwhile
+            except FileExistsError:
+                return False
+        else:
+            aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return True
+
+
+def _like(handle: int, status: os.stat_result | None) -> None:
+    """The mode of the file before, and its owner as far as we may."""
+    os.fchmod(handle, MODE if status is None else status.st_mode & 0o777)
+    if status is not None:
+        for user, group in ((status.st_uid, status.st_gid), (-1, status.st_gid)):
+            with suppress(PermissionError):
+                os.fchown(handle, user, group)
+                break
 
 
 def failure(path: Path, error: OSError | ValueError) -> BridgeError:

@@ -11,7 +11,7 @@ from adapters.static import claims
 from adapters.static.layouts.formats import layout_of
 from adapters.static.layouts.layout import Block, Layout, View
 from adapters.static.lock import locked
-from adapters.static.standing_file import Standing, failure, same, stand
+from adapters.static.standing_file import Standing, failure, replace, stand
 from bridge.adapter import Change, Claim, Held, Holding, Holdings, Problem, Put, Record, RecordKey, Remove, Target
 from bridge.errors import BridgeError, ConfigError, Conflict, Denied, Rejected, Unavailable
 from bridge.kit import files
@@ -19,9 +19,6 @@ from bridge.kit.files import Content, Stamp
 from bridge.kit.mark import Mark
 from bridge.model import Service, ServiceName
 from bridge.table import Table
-
-MODE = 0o644
-"""Of a file that was not there: others are to read it."""
 
 Result = BridgeError | None
 
@@ -115,7 +112,7 @@ class TargetFile:
                 if (there.revision if there is not None else None) != claim.revision:
                     raise Conflict(f"{beside}: the claim of {claim.owner} is another one by now; it is read again")
                 others = [one for one in standing if one.owner != claim.owner]
-                _write(beside, claims.write([*others, claim]), None)
+                replace(beside, claims.write([*others, claim]), None)
         except OSError as error:
             raise failure(beside, error) from None
         if claim.owner == self._mark.owner:
@@ -210,7 +207,7 @@ class TargetFile:
         data = text.encode()
         if standing.content is not None and standing.content.data == data:
             return True
-        return _write(self.path, data, standing)
+        return replace(self.path, data, standing)
 
     def _read_claims(self) -> tuple[Claim, ...]:
         beside = claims.beside(self.path)
@@ -271,47 +268,3 @@ def _stamp(path: Path) -> Stamp | None:
         return Stamp.of(path.lstat())
     except (OSError, ValueError):
         return None
-
-
-def _write(path: Path, data: bytes, standing: Standing | None) -> bool:
-    """Replace a file by a rename; False when there is another than `standing` by now (None: whichever there is).
-
-    Whoever calls it has the lock, so that what lies aside is left of one who was killed.
-    """
-    aside = path.with_name(f".{path.name.removeprefix('.')}.new")
-    aside.unlink(missing_ok=True)
-    try:
-        with open(aside, "xb") as file:  # noqa: PTH123  # exclusive
-            _like(file.fileno(), standing.status if standing is not None else None)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if standing is None:
-            aside.replace(path)
-        elif not same(path, standing):
-            return False
-        elif standing.content is None:
-            try:
-                os.link(aside, path)  # never over one that came meanwhile
-            except FileExistsError:
-                return False
-        else:
-            aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return True
-
-
-def _like(handle: int, status: os.stat_result | None) -> None:
-    """The mode of the file before, and its owner as far as we may."""
-    os.fchmod(handle, MODE if status is None else status.st_mode & 0o777)
-    if status is not None:
-        for user, group in ((status.st_uid, status.st_gid), (-1, status.st_gid)):
-            with suppress(PermissionError):
-                os.fchown(handle, user, group)
-                break
