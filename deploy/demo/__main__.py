@@ -47,6 +47,7 @@ def _explain(stage: Stage, console: Console) -> None:
   shop/ledger     {LEDGER[0]}  (and {LEDGER[1]}, not listed yet)   in {folder}/targets.json
   the bridge      EDS on {XDS}, admin on http://{ADMIN}   log: {folder}/bridge.log
   Envoy           routes on http://{FRONT}, admin on http://{ENVOY}   log: {folder}/envoy.log
+  written         {folder}/prometheus.json (file_sd) and {folder}/hosts follow
 
 [bold]Ask, and see who answers[/]
   for i in $(seq 8); do curl -s -H 'x-service: shop/payments' http://{FRONT}/; done
@@ -62,6 +63,9 @@ def _explain(stage: Stage, console: Console) -> None:
              registry-bridge holds --config {folder}/bridge.yaml   says what it waits for
   break:   : > {folder}/vms.yaml
            → nothing happens to the traffic; bridge.log says why
+  write:   {folder}/prometheus.json and {folder}/hosts say the same; edit one, and it is put right.
+             registry-bridge show exports --config {folder}/bridge.yaml   says how it stands with them
+             registry-bridge withdraw --config {folder}/bridge.yaml       takes all of it back
   why:     registry-bridge explain shop/payments --config {folder}/bridge.yaml
            (the command is .venv/bin/registry-bridge; a whole service deleted whose processes still
            answer stays held for 30 minutes, or until `holds accept`: that is intended)

@@ -64,6 +64,7 @@ async def check(stage: Stage) -> list[Check]:
     """Every check in turn; each leaves the stage as it found it, but for the removed and the stopped instance."""
     return [
         await _add(stage),
+        await _write_out(stage),
         *await _remove(stage),
         await _stop_a_sample(stage),
         await _empty_the_file(stage),
@@ -83,6 +84,28 @@ async def _add(stage: Stage) -> Check:
     seen = "never served" if took is None else f"first request after {took * 1000:.0f} ms, {failed(answers)} failed"
     return Check(
         "add an endpoint: served in under a second", seen, took is not None and took < 1 and not failed(answers)
+    )
+
+
+async def _write_out(stage: Stage) -> Check:
+    """What Envoy has stands in a file for Prometheus and in a hosts file too, and an edit by hand does not last."""
+    has = {one for service in ("shop/payments", "shop/ledger") for one in await stage.clusters(service)}
+    addresses = {one.rpartition(":")[0] for one in has}
+    await _while(lambda: stage.targets() != has or stage.addresses() != addresses, 10)
+    same = stage.targets() == has and stage.addresses() == addresses
+    text = (stage.folder / "hosts").read_text("utf-8")
+    began = time.monotonic()
+    stage.write(
+        "hosts", "".join(line for line in text.splitlines(keepends=True) if PAYMENTS[0].partition(":")[0] not in line)
+    )
+    await _while(lambda: stage.addresses() != addresses, 10)
+    took = time.monotonic() - began
+    right = (stage.folder / "hosts").read_text("utf-8") == text
+    files = f"{len(stage.targets())} targets and {len(stage.addresses())} hosts for Envoy's {len(has)}"
+    return Check(
+        "written for Prometheus and as a hosts file; an edit is put right",
+        f"{files}; {f'put right after {took * 1000:.0f} ms' if right else 'the edit stands'}",
+        same and right and bool(has),
     )
 
 

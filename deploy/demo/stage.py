@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -160,8 +161,20 @@ class Stage:
                     found.add(f"{address['address']}:{address['port_value']}")
         return found
 
+    def targets(self) -> set[str]:
+        """The endpoints that the written file has for Prometheus."""
+        path = self.folder / "prometheus.json"
+        groups = json.loads(path.read_text("utf-8")) if path.exists() else []
+        return {target for group in groups for target in group["targets"]}
+
+    def addresses(self) -> set[str]:
+        """The addresses that the written hosts file has."""
+        path = self.folder / "hosts"
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        return {line.split()[0] for line in lines if not line.startswith("#")}
+
     def write(self, name: str, text: str) -> None:
-        """Replace an inventory file as an editor does: a new file, renamed over the old one."""
+        """Replace a file as an editor does: a new file, renamed over the old one."""
         fresh = self.folder / f".{name}.new"
         fresh.write_text(text, "utf-8")
         fresh.replace(self.folder / name)
