@@ -6,31 +6,38 @@ from pathlib import Path
 from typing import Any
 
 from adapters.static.settings import Settings
-from bridge.adapter import Source
+from bridge.adapter import Record, Source, Target
 from bridge.kit import Kit, files
 from bridge.kit.mark import Mark
-from bridge.model import Endpoint, Service, ServiceName
+from bridge.model import Endpoint, Port, Service, ServiceName
 from bridge.runtime.clock import SystemClock
 from bridge.testing.conformance import Bench
 
 
 class StaticBench(Bench):
-    """One inventory of the operator's."""
+    """One inventory of the operator's, and beside it a file for each bridge that writes, all in one layout."""
 
     patience = 20.0
     package = "adapters.static"
     settings = Settings
+    fences = True
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.file = folder / "vms.yaml"
+    def __init__(self, folder: Path, form: str = "native", suffix: str = ".yaml") -> None:
+        self.folder = folder / "inventories"
+        self.folder.mkdir()
+        self._form = form
+        self._suffix = suffix
+        self._away = folder / "away"
         self._services: dict[ServiceName, Service] = {}
         self._more: list[dict[str, Any]] = []
         self._write()
 
     def open(self, mark: Mark | None = None) -> Source:
-        settings = Settings.model_validate({"name": "vms", "kind": "static", "files": [str(self.folder / "*.yaml")]})
-        return settings.open(Kit("vms", SystemClock(), mark))
+        said: dict[str, object] = {"name": "vms", "kind": "static", "files": [f"{self.folder}/*"]}
+        if mark is not None:
+            export = {"file": self.target(mark), "format": self._form, "services": ["*"], "from": ["k8s"]}
+            said["export"] = [export]
+        return Settings.model_validate(said).open(Kit("vms", SystemClock(), mark))
 
     async def put(self, *services: Service) -> None:
         self._services |= {one.name: one for one in services}
@@ -48,17 +55,40 @@ class StaticBench(Bench):
         self._write()
 
     async def lose(self) -> None:
-        self.file.rename(self.folder / "vms.away")
+        self.folder.rename(self._away)
 
     async def heal(self) -> None:
-        (self.folder / "vms.away").rename(self.file)
+        self._away.rename(self.folder)
+
+    def target(self, mark: Mark) -> Target:
+        return Target(f"{self.folder}/written-by-{mark.owner}{self._suffix}")
+
+    def written_as(self, service: Service) -> Service:
+        """A hosts file has room for addresses and ports, and through whom they came."""
+        if self._form != "hosts":
+            return service
+        return Service.of(service.name, [Endpoint(one.address, one.ports, via=one.via) for one in service.endpoints])
+
+    def odd(self) -> Service:
+        return Service(ServiceName("shop", "dns"), (Endpoint("10.0.0.1", (Port("\n", 53),)),))
+
+    async def take(self, mark: Mark, service: Service) -> None:
+        files.replace(Path(self.target(mark)), [b'{"services": []}'])
+
+    async def edit(self, mark: Mark, record: Record) -> None:
+        path = Path(self.target(mark))
+        files.replace(path, [path.read_bytes().replace(b"10.20.0.3", b"10.20.0.33")])
+
+    async def erase(self, mark: Mark, record: Record) -> None:
+        Path(self.target(mark)).unlink()
 
     def foreign(self) -> Hashable:
-        return self.file.read_bytes()
+        them = {path.name: path.read_bytes() for path in sorted(self.folder.glob("[!.]*"))}
+        return tuple((name, data) for name, data in them.items() if b"registry-bridge/" not in data)
 
     def _write(self) -> None:
         them = [_service(self._services[name]) for name in sorted(self._services)]
-        files.replace(self.file, [json.dumps({"services": them + self._more}, indent=1).encode()])
+        files.replace(self.folder / "vms.yaml", [json.dumps({"services": them + self._more}, indent=1).encode()])
 
 
 def _service(one: Service) -> dict[str, Any]:

@@ -156,7 +156,7 @@ class Reading:
         before = resources()
         source = bench.open()
         await asyncio.sleep(0)
-        assert resources() == before, "nothing is begun before it is observed"
+        assert not more(before), "nothing is begun before it is observed"
         await bench.heal()
         await bench.put(WEB)
         async with watching(bench, source) as watched:
@@ -274,11 +274,12 @@ async def released(once: Callable[[], Awaitable[None]], bench: Bench) -> None:
         await once()
     try:
         async with asyncio.timeout(bench.patience):
-            while left := _more(before):  # noqa: ASYNC110  # nobody tells when the kernel has closed something
+            while left := more(before):  # noqa: ASYNC110  # nobody tells when the kernel has closed something
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"left over after it was closed {ROUNDS} times: {', '.join(left)}") from None
 
 
-def _more(before: dict[str, int]) -> list[str]:
+def more(before: dict[str, int]) -> list[str]:
+    """What there is more of than before, as one would say it."""
     return [f"{now - before[what]} {what}" for what, now in resources().items() if now > before[what]]
