@@ -17,6 +17,7 @@ from bridge.errors import BridgeError, ConfigError, Conflict, Denied, Rejected, 
 from bridge.kit import files
 from bridge.kit.files import Content, Stamp
 from bridge.kit.mark import Mark
+from bridge.kit.place import excerpt
 from bridge.model import Service, ServiceName
 from bridge.table import Table
 
@@ -53,7 +54,14 @@ class TargetFile:
         """See `bridge.adapter.Sink`; the record is the service's block."""
         lines, lacks = self.layout.fit(service)
         key = str(service.name)
-        problems = [Problem(lack.kind, f"{self.target}: {key}", lack.what, service.name) for lack in lacks]
+        where = f"{self.target}: {key if key.isprintable() else excerpt(key)}"
+        alike: dict[tuple[str, str], list[str]] = {}
+        for lack in lacks:
+            alike.setdefault((lack.kind, lack.what), []).append(lack.endpoint)
+        problems = [
+            Problem(kind, where, f"{of[0]}: {what}" if of[0] else what, service.name, len(of))
+            for (kind, what), of in alike.items()
+        ]
         return [Record(RecordKey(key), service.name, "\n".join(lines).encode())] if lines else [], problems
 
     def look(self, since: float, now: float) -> None:

@@ -71,7 +71,8 @@ class Written:
 
     @property
     def held(self) -> Held | None:
-        return self.seen[-1].held.get(self.target)
+        held: Held | None = self.seen[-1].held.get(self.target)
+        return held
 
     @property
     def problems(self) -> str:
@@ -100,7 +101,7 @@ class Written:
     def change(self, one: Service) -> Put:
         assert self.held is not None
         holding = self.held.holdings.get(one.name)
-        (record,), problems = self.sink.fit(self.target, one, holding)  # type: ignore[arg-type]
+        (record,), problems = self.sink.fit(self.target, one, holding)
         assert problems == []
         return Put(record, self.record(str(one.name)))
 
@@ -527,7 +528,7 @@ async def test_another_bridges_file_comes_via_that_bridge(tmp_path: Path, file: 
         await reader.until(lambda: len(reader.seen[-1].services[name("shop/payments")].endpoints) == 3)
 
 
-@pytest.mark.parametrize(("file", "form"), [pair for pair in FILES.items() if pair[1] != "hosts"])
+@every
 async def test_what_came_through_us_once_ends_here(tmp_path: Path, file: str, form: str) -> None:
     path = tmp_path / file
     relayed = Service.of(

@@ -59,7 +59,7 @@ def said(text: str) -> dict[str, Service | None]:
 
 def only_ports(one: Service) -> Service:
     """What a hosts file can say of a service that is usable."""
-    return Service.of(one.name, [Endpoint(each.address, each.ports) for each in one.endpoints])
+    return Service.of(one.name, [Endpoint(each.address, each.ports, via=each.via) for each in one.endpoints])
 
 
 # Laws
@@ -306,8 +306,9 @@ def test_protocols_are_kept_where_there_is_a_place_for_them() -> None:
         assert said(text_of(form, dns)) == {"a/dns": dns}
     lines, lacks = LAYOUTS["native.yaml"].fit(dns)
     assert LAYOUTS["native.yaml"].read(lines).endpoints[0].ports == (Port("rpc", 80),)
-    assert [lack.what for lack in lacks] == [
-        "10.0.0.1:53: port 53 is of 'UDP', which has no place here; it is left out"
+    assert [(lack.endpoint, lack.what) for lack in lacks] == [
+        ("10.0.0.1:53", "port 53 is of 'UDP', which has no place here; it is left out"),
+        ("10.0.0.1:53", "what its ports speak has no place here; it is left out"),
     ]
 
 

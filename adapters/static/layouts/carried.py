@@ -16,10 +16,11 @@ _APP_PROTOCOL = re.compile(r"[!-+\--~]{1,128}", re.ASCII)  # no comma: it separa
 
 
 class Lack(NamedTuple):
-    """Something that cannot be said; `kind` as a Problem's."""
+    """Something that cannot be said; `kind` as a Problem's, `endpoint` "" where it is of the service."""
 
     kind: str
     what: str
+    endpoint: str = ""
 
 
 Tell = Callable[[str, str], None]
@@ -40,7 +41,7 @@ def carried(service: Service, *, only_tcp: bool) -> tuple[Service | None, tuple[
     for endpoint in service.endpoints:
 
         def tell(kind: str, what: str, endpoint: Endpoint = endpoint) -> None:
-            lacks.append(Lack(kind, f"{endpoint.id}: {what}"))
+            lacks.append(Lack(kind, what, str(endpoint.id)))
 
         one = _endpoint(endpoint, only_tcp, tell)
         if one is not None:
@@ -49,7 +50,7 @@ def carried(service: Service, *, only_tcp: bool) -> tuple[Service | None, tuple[
     if not lacks and all(one is other for one, other in zip(kept, service.endpoints, strict=True)):
         return service, ()
     united = records.unite(kept)
-    lacks += [Lack("duplicate", f"{double}: stands twice; the first counts") for double in united.doubles]
+    lacks += [Lack("duplicate", "stands twice; the first counts", str(double)) for double in united.doubles]
     return Service.of(service.name, united.endpoints, metadata), tuple(lacks)
 
 
@@ -61,7 +62,7 @@ def _endpoint(said: Endpoint, only_tcp: bool, tell: Tell) -> Endpoint | None:
         tell("address", f"{error}; the endpoint is left out")
         return None
     ports, why = _ports(said.ports, only_tcp)
-    for one in why:
+    for one in dict.fromkeys(why):
         tell("port", one)
     if not ports:
         tell("port", "no port is left; the endpoint is left out")
@@ -111,7 +112,9 @@ def _ports(said: tuple[Port, ...], only_tcp: bool) -> tuple[tuple[Port, ...], tu
             if any(port.name == other.name for other in kept):
                 why.append(f"two ports are named {excerpt(port.name)}, which one name cannot say; the first counts")
                 continue
-            port = port._replace(app_protocol="")
+            if port.app_protocol:
+                why.append("what its ports speak has no place here; it is left out")
+                port = port._replace(app_protocol="")
         elif port.app_protocol and not _APP_PROTOCOL.fullmatch(port.app_protocol):
             why.append(f"port {port.number}: {excerpt(port.app_protocol)} is left out")
             port = port._replace(app_protocol="")

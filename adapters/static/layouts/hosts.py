@@ -1,7 +1,8 @@
 """Lines as in /etc/hosts: an address, a name, and behind a `#` the service and its ports, which who looks up ignores.
 
-Of a service only what is usable is listed: nothing that is draining or unhealthy, unless all of it is. Weights,
-localities and metadata have no place here.
+Of a service only what is usable is listed: nothing that is draining or unhealthy, unless all of it is. Behind the ports
+stands through which bridges they came, as in `http:8080@prod-eu1+prod-us1`. Weights, localities and metadata have no
+place here.
 """
 
 import re
@@ -52,7 +53,7 @@ class Hosts(Layout):
         usable = [one for one in service.endpoints if one.health in _USABLE] or service.endpoints
         ports: dict[str, list[str]] = {}
         for endpoint in usable:
-            ports.setdefault(endpoint.address, []).append(words.ports(endpoint.ports))
+            ports.setdefault(endpoint.address, []).append(_word(endpoint))
         host = self._host.format(name=service.name.name, namespace=service.name.namespace)
         return tuple(f"{one} {host} # {service.name} {' '.join(its)}" for one, its in ports.items())
 
@@ -65,7 +66,7 @@ class Hosts(Layout):
                 raise ValueError("has a line that is not `address name # namespace/name ports`")
             key = found[3]
             where = address.parse(found[1])
-            endpoints += [Endpoint(where, words.ports_of(text)) for text in found[4].split(" ")]
+            endpoints += [_endpoint(where, word) for word in found[4].split(" ")]
         return Service.of(names.service_name(key), endpoints)
 
     def names(self, lines: Sequence[str]) -> Iterable[str]:
@@ -76,3 +77,15 @@ class Hosts(Layout):
         if address.is_literal(host) or host.split(".")[-1] in ("localhost", "localdomain"):
             raise ValueError(f"{host!r} is no name that a hosts file may give to a service")
         return host
+
+
+def _word(endpoint: Endpoint) -> str:
+    text = words.ports(endpoint.ports)
+    return f"{text}@{endpoint.via.replace(' ', '+')}" if endpoint.via or "@" in text else text
+
+
+def _endpoint(where: str, word: str) -> Endpoint:
+    if "@" not in word:
+        return Endpoint(where, words.ports_of(word))
+    text, _, via = word.rpartition("@")
+    return Endpoint(where, words.ports_of(text), via=via.replace("+", " "))
