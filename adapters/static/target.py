@@ -97,7 +97,7 @@ class TargetFile:
         try:
             with self._lock():
                 self._fence()
-                standing = stand(self.path, self._mark)
+                standing = stand(self.path, self._mark, self._standing)
                 results, text = self._changed(standing, changes)
                 if text is not None and not self._replace(standing, text):
                     raise Conflict(f"{self.path}: was replaced while it was to be written; it is read again")
