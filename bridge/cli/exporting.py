@@ -109,7 +109,8 @@ def apply(*, once_: bool, path: Path | None, output_: str) -> None:
     What an earlier run wrote and nobody wants any more is withheld: `plan --accept` lets it go with the next run.
     A running bridge writes by itself; beside one, on the same state folder, this is refused.
 
-    Exit codes: 0 everything is as it should be, 3 something is withheld, rejected or not read, 1 not written.
+    Exit codes: 0 everything is as it should be, 3 something is withheld, rejected, or a source was not read, 1 a target
+    was not written.
 
     \b
     Example:
@@ -124,11 +125,12 @@ def apply(*, once_: bool, path: Path | None, output_: str) -> None:
     failed = once.failures(seen)
     if not output.document(output_, {**it.document(), "failed": failed}):
         for row in it.exports:
-            output.say(f"{place(row)}: {_made(row)}")
+            unread = row["state"] in ("waiting", "lost")
+            output.say(f"{place(row)}: {'not read, so left as it is' if unread else _made(row)}")
         tell_withheld(it.withheld)
     for line in (*it.wrong, *failed):
         output.note(f"error: {line}")
-    if failed:
+    if failed or any(row["state"] in ("waiting", "lost") for row in it.exports):
         raise click.exceptions.Exit(1)
     if it.withheld or it.changes or it.wrong:
         raise click.exceptions.Exit(CHANGES)

@@ -15,6 +15,7 @@ from bridge.model import SourceName
 if TYPE_CHECKING:
     from bridge.cli.once import Seen
     from bridge.config import Config
+    from bridge.runtime.exported import Exported
 
 Place = tuple[SourceName, Target]
 
@@ -77,7 +78,7 @@ def withdraw(
     records = sum(row["records"] for row in rows)
     failed = list(seen.wrong)
     if records or not all(row["tombstone"] for row in rows):
-        for line in _going(seen):
+        for line in _going(one for one in seen.exported if (one.registry, one.target) in deployments):
             output.note(line)
         output.confirm(yes, f"Remove all {output.many(records, 'record')} of {ending.owner}?")
         failed += once.failures(once.withdraw(config, ending, deployments))
@@ -104,9 +105,9 @@ def _rows(seen: "Seen", owner: str) -> list[dict[str, Any]]:
     ]
 
 
-def _going(seen: "Seen") -> Iterable[str]:
+def _going(them: Iterable["Exported"]) -> Iterable[str]:
     """What will be removed where, its first services by name."""
-    for one in seen.exported:
+    for one in them:
         names = [str(name) for name in sorted(one.plans) if one.plans[name].changes]
         named = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
         where = f"{one.registry} {one.target}".strip()
@@ -180,7 +181,7 @@ def adopt(
     owner = config.root.owner
     if former is not None and former == owner:
         raise click.UsageError(f"{former} is the owner that the configuration has; --from names the one before")
-    seen = takeover.look(config, former or "", registries)
+    seen, failed = takeover.look(config, former or "", registries)
     ours, wall = once.deployment(config), SystemClock().wall()
     alive = [
         _alive((one.registry, one.target), one.former, wall)
@@ -189,8 +190,11 @@ def adopt(
     ]
     if alive:
         raise BridgeError("\n".join((*alive, "stop that bridge, or say --force; nothing was changed")))
+    if not seen:
+        raise BridgeError("\n".join((*failed, "nothing was changed")))
     if former is None and not any(one.withdrawn for one in seen):
-        raise BridgeError(f"{owner} was withdrawn from none of them; say --from to take over what another owner wrote")
+        what = f"{owner} was withdrawn from none of them; say --from to take over what another owner wrote"
+        raise BridgeError("\n".join((*failed, what)))
     rows: list[dict[str, Any]] = [
         {"registry": one.registry, "target": one.target, "records": one.records, "withdrawn": one.withdrawn}
         for one in seen
@@ -200,10 +204,14 @@ def adopt(
         output.note(f"{place(row)}: {what}")
     question = f"Take over what {former} wrote, as {owner}?" if former else f"Let {owner} write there again?"
     output.confirm(yes, question)
-    takeover.adopt(config, former or "", registries)
-    if not output.document(output_, {"owner": owner, "from": former, "adopted": rows}):
+    failed = takeover.adopt(config, former or "", registries).failed
+    if not output.document(output_, {"owner": owner, "from": former, "adopted": rows, "failed": list(failed)}):
         for row in rows:
             done = (
                 f"{output.many(row['records'], 'record')} with the mark of {owner}" if former else f"{owner} may write"
             )
             output.say(f"{place(row)}: {done}")
+    for line in failed:
+        output.note(f"error: {line}")
+    if failed:
+        raise click.exceptions.Exit(1)

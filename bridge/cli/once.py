@@ -32,6 +32,7 @@ TICK = 0.5
 ONLOOKER = "onlooker"
 """The deployment of a process that only plans; it never claims anything."""
 
+_UNREAD = {State.WAITING, State.LOST}
 _DONE = {State.IN_STEP, State.DRY_RUN}
 
 
@@ -112,7 +113,7 @@ def accept(config: Config, them: Iterable[tuple[SourceName, Target, ServiceName,
 
 def quiet() -> None:
     """Let the log say only what a command does not say itself."""
-    configure("console", "error")  # what is wrong is in the answer
+    configure("console", "critical")  # what is wrong is in the answer
 
 
 def targets(config: Config, registries: Sequence[str] = ()) -> tuple[str, ...]:
@@ -138,7 +139,13 @@ async def _plan(config: Config, ending: Ending | None, clock: Clock) -> Seen:
         with suppress(TimeoutError):
             async with asyncio.timeout(config.root.start.wait):
                 await _until(engine, lambda: all(_seen(engine, one) for one in _all(engine)))
-        return _found(engine, clock)
+        seen = _found(engine, clock)
+    return replace(seen, exported=tuple(map(_only_planned, seen.exported)))
+
+
+def _only_planned(one: Exported) -> Exported:
+    """That nobody leads here is how a plan is made, and nothing to tell."""
+    return replace(one, state=State.DRY_RUN, why="") if one.state is State.FOLLOWS else one
 
 
 async def _apply(config: Config, clock: Clock) -> Seen:
@@ -156,7 +163,8 @@ async def _withdraw(
 ) -> Seen:
     elector: Elector = Elected(next(iter(deployments.values())))
     sources, written = _opened(config, clock, Mark(ending.owner, elector.deployment), ending)
-    written = [replace(one, mark=Mark(ending.owner, deployments[one.registry, one.export.target])) for one in written]
+    marks = {key: Mark(ending.owner, name) for key, name in deployments.items()}
+    written = [replace(one, mark=marks[key]) for one in written if (key := (one.registry, one.export.target)) in marks]
     engine = Engine(sources, config.engine(None), clock, _nobody, exports=written, elector=elector)
     async with running(engine):
         return await _written(engine, clock, config.root.start.wait)
@@ -309,9 +317,9 @@ def _nobody(_: object) -> None:
 
 
 def failures(seen: Seen) -> list[str]:
-    """Which targets were not written, and why; each a line."""
+    """Which targets were not written, and why; each a line. Of those that could not be read `Seen.wrong` tells."""
     return [
         f"{exporting.place(one)}: {one.state.value}: {one.why or 'no change was made for a while'}"
         for one in seen.exported
-        if one.state not in _DONE
+        if one.state not in _DONE and not (seen.wrong and one.state in _UNREAD)
     ]

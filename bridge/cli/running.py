@@ -89,6 +89,7 @@ def _checked(settings: "RegistrySettings") -> dict[str, Any]:
 
     observation = settings.check()
     row: dict[str, Any] = {"name": settings.name, "kind": settings.kind, "read": observation is not None}
+    row["writes"] = [one.target for one in settings.export]
     if observation is None:
         return row | {"services": 0, "endpoints": 0, "names": 0, "unread": [], "problems": []}
     names = {
@@ -124,14 +125,14 @@ def _literal(services: Any) -> Any:
 def _tell(config: "Config", found: Sequence[dict[str, Any]]) -> None:
     for one in found:
         if not one["read"]:
-            output.say(f"{one['name']} ({one['kind']}): cannot be read offline")
+            output.say(f"{one['name']} ({one['kind']}): cannot be read offline{_writes(one)}")
             continue
         counts = Counter(problem["kind"] for problem in one["problems"])
         said = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
         names = f", {one['names']} names to resolve" if one["names"] else ""
         output.say(
             f"{one['name']} ({one['kind']}): {one['services']} services, {one['endpoints']} endpoints{names}, "
-            f"{f'problems: {said}' if said else 'no problems'}"
+            f"{f'problems: {said}' if said else 'no problems'}{_writes(one)}"
         )
         for unread in one["unread"]:
             output.say(f"  {unread}")
@@ -139,6 +140,10 @@ def _tell(config: "Config", found: Sequence[dict[str, Any]]) -> None:
             times = f" ({problem['count']} times)" if problem["count"] > 1 else ""
             output.say(f"  {problem['where']}: {problem['what']}{times}")
     output.say(f"{config.path}: will do")
+
+
+def _writes(row: dict[str, Any]) -> str:
+    return f"; writes {output.many(len(row['writes']), 'target')}" if row["writes"] else ""
 
 
 def reported(error: BridgeError) -> int:

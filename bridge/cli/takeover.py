@@ -4,12 +4,13 @@ What stands there is written again as it is, with the new mark; nothing is remov
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
 from bridge.adapter import Claim, Held, Put, Sink, Target
 from bridge.app import exports, opened
-from bridge.cli import once
+from bridge.cli import once, output
 from bridge.config import Config
 from bridge.errors import BridgeError, Conflict
 from bridge.kit import Clock
@@ -30,17 +31,24 @@ class Taken(NamedTuple):
     former: Claim | None = None  # of the owner that was before
 
 
-def look(config: Config, former: str, registries: tuple[str, ...]) -> tuple[Taken, ...]:
+class Took(NamedTuple):
+    """What there was to take over, and where nothing could be: a line each."""
+
+    taken: tuple[Taken, ...]
+    failed: tuple[str, ...]
+
+
+def look(config: Config, former: str, registries: tuple[str, ...]) -> Took:
     """What `former` (or, where that is "", we ourselves, withdrawn) left in each target; nothing is written."""
     return asyncio.run(_adopt(config, former, registries, write=False))
 
 
-def adopt(config: Config, former: str, registries: tuple[str, ...]) -> tuple[Taken, ...]:
-    """Take it over; BridgeError names what could not be."""
+def adopt(config: Config, former: str, registries: tuple[str, ...]) -> Took:
+    """Take it over."""
     return asyncio.run(_adopt(config, former, registries, write=True))
 
 
-async def _adopt(config: Config, former: str, registries: tuple[str, ...], *, write: bool) -> tuple[Taken, ...]:
+async def _adopt(config: Config, former: str, registries: tuple[str, ...], *, write: bool) -> Took:
     once.quiet()
     clock = SystemClock()
     names = once.targets(config, registries)
@@ -51,30 +59,33 @@ async def _adopt(config: Config, former: str, registries: tuple[str, ...], *, wr
     sources = opened(config, clock, mark)
     written = exports(config, sources, mark)
     engine = Engine(sources, config.engine(None), clock, lambda _: None)
-    taken = []
+    taken: list[Taken] = []
+    failed: list[str] = []
     async with once.running(engine):
-        for one in written:
-            held = await _held(engine, one, config.root.start.wait)
+        found = await asyncio.gather(*(_held(engine, one, config.root.start.wait) for one in written))
+        for one, held in zip(written, found, strict=True):
+            if isinstance(held, str):
+                failed.append(held)
+                continue
             taken.append(_taken(one, held, owner, former))
             if write:
-                await _take(engine, one, held, former, clock)
-    return tuple(taken)
+                try:
+                    await _take(one, held, former, clock)
+                except BridgeError as error:
+                    failed.append(f"{' '.join((one.registry, one.export.target)).strip()}: {error}; say `adopt` again")
+    return Took(tuple(taken), tuple(failed))
 
 
-async def _held(engine: Engine, one: EngineExport, wait: float) -> Held:
-    """What the target has; BridgeError when it is not read in time."""
+async def _held(engine: Engine, one: EngineExport, wait: float) -> Held | str:
+    """What the target has; why it is not known, where it is not read in time."""
     cell, target = engine.readings[one.registry], one.export.target
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(wait):
             async for reading in cell.changes():
                 if reading.observation is not None and target in reading.observation.held:
                     return reading.observation.held[target]
-    except TimeoutError:
-        pass
-    reading = cell.value
-    told = [str(problem) for problem in reading.problems]
-    why = reading.why or "; ".join(told) or "not read whole in time"
-    raise BridgeError(f"{one.registry} {target}: {why}; nothing was taken over there")
+    told = "; ".join(str(problem) for problem in cell.value.problems if target in problem.where)
+    return f"{one.registry} {target}".strip() + f": {told or cell.value.why or 'was not read whole in time'}"
 
 
 def _taken(one: EngineExport, held: Held, owner: str, former: str) -> Taken:
@@ -87,23 +98,24 @@ def _claim(held: Held, owner: str) -> Claim | None:
     return max((one for one in held.claims if one.owner == owner), key=lambda one: one.term, default=None)
 
 
-async def _take(engine: Engine, one: EngineExport, held: Held, former: str, clock: Clock) -> None:
+async def _take(one: EngineExport, held: Held, former: str, clock: Clock) -> None:
     """Close the claim of the former owner, open ours, and write every record with our mark."""
     sink, target, owner = one.sink, one.export.target, one.mark.owner
-    if former:
-        theirs = _claim(held, former)
-        term = theirs.term + 1 if theirs is not None else 1
-        revision = theirs.revision if theirs is not None else None
-        await sink.claim(target, Claim(former, one.mark.deployment, term, clock.wall(), True, revision))
-    ours = _claim(held, owner)
-    if ours is None or ours.tombstone or former:
-        # A term of none: whoever runs as this deployment claims over it at once.
-        term = ours.term if ours is not None and not ours.tombstone else 0
-        deployment = ours.deployment if ours is not None and not ours.tombstone else one.mark.deployment
-        revision = ours.revision if ours is not None else None
-        await sink.claim(target, Claim(owner, deployment, term, clock.wall(), False, revision))
+    theirs, ours = _claim(held, former), _claim(held, owner)
+    if theirs is not None and not theirs.tombstone:
+        closed = Claim(former, one.mark.deployment, theirs.term + 1, clock.wall(), True, theirs.revision)
+        await sink.claim(target, closed)
+    if former or (ours is not None and ours.tombstone):
+        await sink.claim(target, _opened(ours, one.mark, clock.wall()))
     if former:
         await _rewrite(sink, one, held, clock)
+
+
+def _opened(ours: Claim | None, mark: Mark, wall: float) -> Claim:
+    """Our claim, as it is where somebody writes; else of no term, over which our bridge claims at once."""
+    if ours is None or ours.tombstone:
+        return Claim(mark.owner, mark.deployment, 0, wall, False, ours.revision if ours is not None else None)
+    return replace(ours, beat=wall)
 
 
 async def _rewrite(sink: Sink, one: EngineExport, held: Held, clock: Clock) -> None:
@@ -125,5 +137,4 @@ async def _rewrite(sink: Sink, one: EngineExport, held: Held, clock: Clock) -> N
                 await bucket.take()
                 group.create_task(put(Put(replace(record, revision=None), record)))
     if failed:
-        place = f"{one.registry} {one.export.target}".strip()
-        raise BridgeError(f"{place}: {len(failed)} records were not taken over, first {min(failed)}; say `adopt` again")
+        raise BridgeError(f"{output.many(len(failed), 'record')} not taken over, first {min(failed)}")

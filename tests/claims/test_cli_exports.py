@@ -337,6 +337,30 @@ def test_nothing_is_taken_over_from_a_bridge_that_runs(folder: Path) -> None:
     assert out().records[ONLY][KEY].owner == "prod"
 
 
+@pytest.mark.promise("law-9")
+def test_a_target_that_cannot_be_read_keeps_no_other_from_being_withdrawn_or_taken_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (folder / "bridge.yaml").read_text()
+    more = "- {name: more, kind: memory, export: [{services: ['*'], from: [vms]}]}\n"
+    (folder / "bridge.yaml").write_text(text.replace("admin:", f"{more}admin:").replace("wait: 2s", "wait: 500ms"))
+    monkeypatch.setitem(StoreSettings.stores, "more", Store())  # which nobody can read
+    applied = call(folder, "apply", "--once")
+    assert applied.exit_code == 1
+    assert "out: 1 written; 1 record there\nmore: not read, so left as it is\n" in applied.stdout
+    assert applied.stderr.count("\n") == 1
+    assert there() == [KEY]
+    withdrawn = call(folder, "withdraw", "--yes")
+    assert (withdrawn.exit_code, there()) == (1, [])
+    assert "error: more: was not read whole in time" in withdrawn.stderr
+    adopted = call(folder, "adopt", "--yes")
+    assert (adopted.exit_code, adopted.stdout) == (1, "out: prod may write\n")
+    assert "error: more: was not read whole in time" in adopted.stderr
+    only = call(folder, "withdraw", "--registry", "more", "--yes")
+    assert only.exit_code == 1
+    assert "nothing was withdrawn" in only.stderr
+
+
 # Of a running bridge.
 
 
