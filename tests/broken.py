@@ -285,7 +285,7 @@ class OnceOnly(MemoryRegistry):
 no_empty_target = held(lambda registry, of: of if of.holdings else None)
 no_revision = holding(lambda one: replace(one, records=tuple(replace(each, revision=None) for each in one.records)))
 nobody_took = holding(lambda one: replace(one, taken=()))
-ours_too = telling(lambda registry, view: replace(view, services=registry.store.seen_by(None)))
+ours_too = telling(lambda registry, view: replace(view, services=registry.store.seen_by(())))
 nobodys = each(lambda one: replace(one, endpoints=tuple(replace(each, via="") for each in one.endpoints)))
 shortened = each(
     lambda one: replace(one, endpoints=tuple(replace(each, via=each.via.rpartition(" ")[2]) for each in one.endpoints))
@@ -600,3 +600,31 @@ class Unmarked(MemoryRegistry):
         super()._look()
         if unmarked:
             self.mark = None
+
+
+def forgetting(keep: bool) -> type[MemoryRegistry]:
+    """Knows nothing of owners before; or, with `keep`, leaves their mark on what it writes."""
+
+    class Forgets(MemoryRegistry):
+        async def apply(self, target: Target, change: Change) -> None:
+            await super().apply(target, change)
+            if keep and isinstance(change, Put) and self.mark is not None and self.mark.former:
+                self.store.put(target, self.mark.former[0], change.record)
+
+        def _look(self) -> None:
+            mark = self.mark
+            if not keep and mark is not None:
+                self.mark = Mark(mark.owner, mark.deployment)
+            super()._look()
+            self.mark = mark
+
+    return Forgets
+
+
+class OwnOnly(MemoryRegistry):
+    """Refuses to close the claim of an owner before."""
+
+    async def claim(self, target: Target, claim: Claim) -> None:
+        if self.mark is not None and claim.owner != self.mark.owner:
+            raise Conflict(f"memory: {claim.owner} is somebody else")
+        await super().claim(target, claim)

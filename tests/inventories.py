@@ -61,7 +61,8 @@ class StaticBench(Bench):
         self._away.rename(self.folder)
 
     def target(self, mark: Mark) -> Target:
-        return Target(f"{self.folder}/written-by-{mark.owner}{self._suffix}")
+        owner = mark.former[0] if mark.former else mark.owner
+        return Target(f"{self.folder}/written-by-{owner}{self._suffix}")
 
     def written_as(self, service: Service) -> Service:
         """A hosts file has room for addresses and ports, and through whom they came."""

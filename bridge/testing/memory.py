@@ -177,9 +177,9 @@ class MemoryRegistry:
             return
         old = self._observation
         if self.shows or old is None:
-            owner = self.mark.owner if self.mark else None
-            services = self.store.seen_by(owner)
-            held = self.store.held_by(owner, self.targets, self.mark.former) if self.mark and owner else Table()
+            mark = self.mark
+            services = self.store.seen_by((mark.owner, *mark.former) if mark else ())
+            held = self.store.held_by(mark.owner, self.targets, mark.former) if mark else Table()
         else:
             services, held = old.services, old.held
         problems = (*self._problems, *(self.store.garbage[place] for place in sorted(self.store.garbage)))

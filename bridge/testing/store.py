@@ -32,7 +32,7 @@ class Store:
         self._of_service: dict[tuple[Target, ServiceName], set[RecordKey]] = {}
         self.garbage: dict[tuple[Target, RecordKey], Problem] = {}
         self._revisions = count(1)
-        self._seen: dict[str | None, Services] = {}
+        self._seen: dict[tuple[str, ...], Services] = {}
         self._holdings: dict[tuple[tuple[str, ...], Target], Holdings] = {}
         self._watchers: list[Callable[[], None]] = []
 
@@ -114,12 +114,13 @@ class Store:
 
     # As it is seen through the mark of an owner.
 
-    def seen_by(self, owner: str | None) -> Services:
-        """All services but those in the owner's own records."""
-        if owner not in self._seen:
+    def seen_by(self, owners: tuple[str, ...]) -> Services:
+        """All services but those in the records of these."""
+        if owners not in self._seen:
             names = {stored.record.service for them in self.records.values() for stored in them.values()}
-            self._seen[owner] = (self.services or Table()).with_({name: self._service(owner, name) for name in names})
-        return self._seen[owner]
+            them = {name: self._service(owners, name) for name in names}
+            self._seen[owners] = (self.services or Table()).with_(them)
+        return self._seen[owners]
 
     def held_by(self, owner: str, targets: Iterable[Target], former: tuple[str, ...] = ()) -> Table[Target, Held]:
         """What the owner, and those whose records it takes over, have in each of its targets."""
@@ -135,8 +136,8 @@ class Store:
         return Table(held)
 
     def _touch(self, target: Target, name: ServiceName) -> None:
-        for owner, seen in self._seen.items():
-            self._seen[owner] = seen.with_({name: self._service(owner, name)})
+        for owners, seen in self._seen.items():
+            self._seen[owners] = seen.with_({name: self._service(owners, name)})
         for (owners, place), holdings in self._holdings.items():
             if place == target:
                 self._holdings[owners, place] = holdings.with_({name: self._holding(owners, place, name)})
@@ -154,12 +155,12 @@ class Store:
             return None
         return Holding(ours, tuple(endpoints[key] for key in sorted(endpoints)), taken)
 
-    def _service(self, owner: str | None, name: ServiceName) -> Service | None:
+    def _service(self, owners: tuple[str, ...], name: ServiceName) -> Service | None:
         native = self.services.get(name) if self.services is not None else None
         endpoints = {}
         for target in sorted(self.records):
             for stored in self._of(target, name):
-                if stored.owner != owner:
+                if stored.owner not in owners:
                     for one in said(stored.record.content):
                         endpoints[one.id] = replace(one, via=f"{one.via} {stored.owner}".strip())
         endpoints.update({one.id: one for one in (native.endpoints if native is not None else ())})

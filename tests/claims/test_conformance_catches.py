@@ -97,6 +97,10 @@ FAULTS = [
     Fault(Writing.test_another_bridge_sees_it_with_our_name, broken.Everybodys, "ours are not theirs"),
     Fault(Writing.test_another_bridge_sees_it_with_our_name, broken.hidden, "conformance"),
     Fault(Writing.test_the_bridges_before_us_are_not_forgotten, broken.shortened, "`via` grows"),
+    Fault(
+        Writing.test_what_a_former_owner_wrote_is_ours_and_gets_our_mark, broken.forgetting(False), "`Mark.former` are"
+    ),
+    Fault(Writing.test_what_a_former_owner_wrote_is_ours_and_gets_our_mark, broken.forgetting(True), "the new mark"),
     Fault(Writing.test_two_bridges_write_side_by_side, broken.Everybodys, "Endpoint"),
     Fault(Writing.test_a_record_that_stands_there_is_not_put_anew, broken.overwriting, "DID NOT RAISE"),
     Fault(Writing.test_a_put_names_what_it_replaces, broken.putting, "DID NOT RAISE"),
@@ -136,6 +140,7 @@ FAULTS = [
     Fault(Claiming.test_a_claim_that_is_gone_is_not_renewed, broken.reviving, "DID NOT RAISE"),
     Fault(Claiming.test_a_claim_outlives_its_records_and_its_process, broken.Homeless, "None == 4"),
     Fault(Claiming.test_another_owners_claim_is_no_obstacle, broken.Alone, "another claim stands there"),
+    Fault(Claiming.test_the_claim_of_a_former_owner_can_be_closed, broken.OwnOnly, "somebody else"),
     Fault(Claiming.test_a_leader_of_before_writes_no_more, broken.Unfenced, "DID NOT RAISE"),
 ]
 

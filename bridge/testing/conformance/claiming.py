@@ -7,7 +7,7 @@ import pytest
 from bridge.adapter import Claim
 from bridge.errors import Conflict
 from bridge.testing.conformance.bench import Bench, cannot
-from bridge.testing.conformance.samples import OURS, OURS_TOO, THEIRS, WEB, service
+from bridge.testing.conformance.samples import OURS, OURS_TOO, RENAMED, THEIRS, WEB, service
 from bridge.testing.conformance.writing import remove
 from bridge.testing.conformance.wrote import WALL, Wrote, writing
 
@@ -91,6 +91,20 @@ class Claiming:
             assert _term(ours_is) == 3
             claims = [one.term for one in theirs.claims() if one.owner == THEIRS.owner]
             assert claims == [5]
+
+    async def test_the_claim_of_a_former_owner_can_be_closed(self, bench: Bench) -> None:
+        async with writing(bench, term=3) as wrote:
+            await wrote.say(WEB)
+        async with writing(bench, RENAMED, term=1) as renamed:
+            (theirs,) = [one for one in renamed.claims() if one.owner == OURS.owner]
+            await renamed.sink.claim(renamed.target, replace(theirs, term=4, beat=WALL + 60, tombstone=True))
+            await renamed.watched.until(
+                lambda: (OURS.owner, 4, True) in [(one.owner, one.term, one.tombstone) for one in renamed.claims()],
+                "the tombstone of the former owner",
+            )
+            with pytest.raises(Conflict):
+                await renamed.sink.claim(renamed.target, theirs)
+            await renamed.say(service("web", "10.20.0.8"))
 
     async def test_a_leader_of_before_writes_no_more(self, bench: Bench) -> None:
         if not bench.fences:

@@ -7,6 +7,9 @@ OURS = Mark("conformance", "one")
 OURS_TOO = Mark("conformance", "two")
 """Another deployment under the same owner."""
 
+RENAMED = Mark("renamed", "one", (OURS.owner,))
+"""Us, after our owner was given another name."""
+
 THEIRS = Mark("neighbour", "one")
 """Another bridge."""
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.adapter import Holding, Put, Remove
+from bridge.adapter import Holding, Put, RecordKey, Remove
 from bridge.errors import Conflict, Denied, Rejected, Unavailable
 from bridge.model import Service, ServiceName
 from bridge.plan import plan
 from bridge.testing.conformance.bench import Bench, cannot, sink_of
-from bridge.testing.conformance.samples import API, JOBS, OURS, THEIRS, WEB, service
+from bridge.testing.conformance.samples import API, JOBS, OURS, RENAMED, THEIRS, WEB, service
 from bridge.testing.conformance.watching import watching
 from bridge.testing.conformance.wrote import Wrote, writing
 
@@ -40,8 +40,8 @@ class Writing:
             fitted, problems = wrote.fit(WEB)
             assert problems == []
             holding = await wrote.say(WEB)
-            contents = {one.key: one.content for one in fitted}
-            assert {one.key: one.content for one in holding.records} == contents, "what was put is what is read"
+            made = {one.key: one.content for one in fitted}
+            assert contents(holding) == made, "what was put is what is read"
             assert holding.endpoints == bench.written_as(WEB).endpoints
             assert dict(wrote.watched.now.services) == {API.name: bench.read_as(API)}
 
@@ -107,6 +107,23 @@ class Writing:
                     return
                 owners = [set(one.via.split()) for one in seen.endpoints]
                 assert owners == [{"first", "second", OURS.owner}], "`via` grows: whoever is named never takes it again"
+
+    async def test_what_a_former_owner_wrote_is_ours_and_gets_our_mark(self, bench: Bench) -> None:
+        async with writing(bench) as wrote:
+            before = await wrote.say(WEB)
+        async with writing(bench, RENAMED, term=0) as renamed:
+            there = renamed.holding(WEB.name)
+            assert contents(there) == contents(before), "the records of `Mark.former` are ours"
+            assert there.endpoints == before.endpoints
+            assert not renamed.watched.service(WEB.name), "what is ours is no service"
+            for record in there.records:
+                await renamed.apply(Put(replace(record, revision=None), record))
+            await renamed.watched.again()
+            assert contents(renamed.holding(WEB.name)) == contents(before)
+            async with watching(bench, bench.open(THEIRS)) as watched:
+                seen = (await watched.first()).services.get(WEB.name)
+                assert seen is not None
+                assert {one.via for one in seen.endpoints} == {RENAMED.owner}, "what is written has the new mark"
 
     async def test_two_bridges_write_side_by_side(self, bench: Bench) -> None:
         async with writing(bench) as ours, writing(bench, THEIRS) as theirs:
@@ -288,6 +305,11 @@ class Writing:
                 await wrote.apply(changes[0])
             await wrote.say(JOBS)
             assert wrote.holding(API.name).endpoints == bench.written_as(API).endpoints
+
+
+def contents(holding: Holding) -> dict[RecordKey, bytes]:
+    """What the records say."""
+    return {record.key: record.content for record in holding.records}
 
 
 def changes_of(wrote: Wrote, was: Service, holding: Holding, then: Service) -> list[Put | Remove]:

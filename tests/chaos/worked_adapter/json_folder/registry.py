@@ -151,7 +151,9 @@ class Folder:
 
     async def claim(self, target: Target, claim: Claim) -> None:
         """See `bridge.adapter.Sink`."""
-        self._claimed = await asyncio.to_thread(self._take_over, claim)
+        revision = await asyncio.to_thread(self._take_over, claim)
+        if self._mark is not None and claim.owner == self._mark.owner:
+            self._claimed = revision
 
     def _apply(self, change: Change) -> None:
         record, replaces = change.record, change.replaces if isinstance(change, Put) else change.record
