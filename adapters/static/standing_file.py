@@ -93,7 +93,8 @@ def owned(path: Path, content: Content, mark: Mark, before: View | None) -> View
         raise Rejected(f"{path}: was written by a newer registry-bridge, in its format {header.stamp.format}; update")
     if not mark.owns(header.stamp):
         raise Rejected(
-            f"{path}: belongs to the bridge {header.stamp.owner}, and we are {mark.owner}; name another file"
+            f"{path}: belongs to the bridge {header.stamp.owner}, and we are {mark.owner}; name another file, "
+            f"or take it over: `registry-bridge adopt --from {header.stamp.owner}`"
         )
     view = formats.read(text, before)
     assert view is not None  # it has a header

@@ -133,6 +133,8 @@ async def test_a_file_of_somebody_else_is_not_touched_and_the_other_one_is_writt
             return any("somebody else's and stays as it is" in row["what"] for row in await process.rows("problems"))
 
         await until_async(shown, "it is shown")
+        row = await process.until_state("hosts", "waiting")
+        assert "somebody else's and stays as it is; name another file" in row["why"]
         code, _, err = await process.call("plan")
         assert code == 1
         assert str(process.hosts) in err
