@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "fast", max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    "fast", max_examples=10, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile(
     "ci", max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
