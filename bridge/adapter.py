@@ -43,12 +43,15 @@ class Problem:
 class Unread:
     """A part of a registry (a file, one service's query) that fails to be read, whose last good view stands in.
 
-    `since` is in seconds, monotonic, of the adapter's clock.
+    `since` is in seconds, monotonic, of the adapter's clock. `never`: there is no such view, since the part was not
+    read once yet. While one is so the core takes the source as lost, and removes nothing on its behalf; the other parts
+    are served.
     """
 
     part: str
     since: float
     why: str
+    never: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,8 @@ class Sink(Source, Protocol):
         """Make one change if the target still has what it replaces, never retrying, fenced by the claim last written.
 
         Returns when it is made for good. Raises Conflict when something else stands there, Rejected when this content
-        will not do, Denied or Unavailable.
+        will not do, Denied (not `whole` where others may well do) or Unavailable. It is cancelled at the moment when
+        this replica may cease to lead, and sends nothing after that.
         """
         ...
 

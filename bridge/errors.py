@@ -18,7 +18,14 @@ class Unavailable(BridgeError):
 
 
 class Denied(BridgeError):
-    """Credentials do not suffice: keep serving, alarm, try slowly."""
+    """Credentials do not suffice: keep serving, alarm, try slowly.
+
+    `whole`: for anything at all; False where they fall short of this one thing (a namespace, a verb) and others go on.
+    """
+
+    def __init__(self, message: str, *, whole: bool = True) -> None:
+        super().__init__(message)
+        self.whole = whole
 
 
 class Conflict(BridgeError):

@@ -126,6 +126,13 @@ class Claiming:
             return Opinion(Standing.WRITES)
         return Opinion(Standing.CLAIMS, "the claim is not written yet")
 
+    def patience(self, now: float) -> float:
+        """Seconds for which what is sent now may be under way: no longer than we lead, nor than our claim entitles."""
+        left = self._term.until - now if self._term is not None else 0.0
+        if self._holds() and now < self._renewed + VALID:
+            left = min(left, self._renewed + VALID - now)
+        return max(left, 0.0)
+
     def due(self, now: float, wall: float) -> Claim | None:
         """The claim that is to be written now, None when none is."""
         opinion = self.opinion(now)

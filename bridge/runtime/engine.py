@@ -250,7 +250,7 @@ class Engine:
     def _input(self, reading: Reading) -> Input:
         services = reading.services
         stale = reading.lost is not None and self._clock.now() >= reading.lost + STALE
-        return Input(reading.source, _NONE if services is None else services, services is not None, stale)
+        return Input(reading.source, _NONE if services is None else services, reading.seen, stale)
 
     def _inputs(self) -> Inputs:
         return Inputs(tuple(self._input(cell.value) for cell in self.readings.values()), Table())

@@ -259,9 +259,12 @@ class Intake:
 
 def _unread(name: SourceName, view: Observation) -> str:
     """Why the source counts as lost although it gave a view, "" when it does not."""
-    if not view.unread or len(view.unread) <= UNREAD * view.parts:
+    never = [part for part in view.unread if part.never]
+    if not never and len(view.unread) <= UNREAD * view.parts:
         return ""
-    first = view.unread[0]
+    several = never or view.unread
+    first = several[0]
     why = first.why.removeprefix(f"{first.part}: ")
-    parts = f"{len(view.unread)} of {view.parts} parts cannot be read, first {first.part}: {why}"
-    return f"{name}: {parts}; what they said last stands"
+    what = "were never read" if never else "cannot be read"
+    then = "what the others say is served, and nothing is removed before" if never else "what they said last stands"
+    return f"{name}: {len(several)} of {view.parts} parts {what}, first {first.part}: {why}; {then}"

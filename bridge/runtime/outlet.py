@@ -106,7 +106,9 @@ class Outlet:
         self._place = f"{registry} {export.target}".strip()
         self._claiming = Claiming(mark, end)
         self._judge = Judge(export)
-        self._writer = Writer(self._place, sink, export.target, rate=rate, clock=clock, may=self._may, told=self._tell)
+        self._writer = Writer(
+            self._place, sink, export.target, rate=rate, clock=clock, left=self._left, told=self._tell
+        )
         self._wants: Wants | None = None
         self._judged: Judgement | None = None
         self._retained: Services = _NOBODY
@@ -162,6 +164,10 @@ class Outlet:
 
     def _may(self) -> bool:
         return self._held is not None and self._state()[0] is State.WRITES
+
+    def _left(self) -> float:
+        """Seconds for which it may be written from now on, 0 where it may not."""
+        return self._claiming.patience(self._clock.now()) if self._may() else 0.0
 
     # Planning.
 
@@ -241,24 +247,22 @@ class Outlet:
 
         What a snapshot knows of those stays as it stands there.
         """
-        before, seen = self._wants, self._unseen
-        self._unseen = self._waits_for(catalog)
-        if self._unseen == seen and before is not None:
+        before = self._wants
+        self._unseen = tuple(
+            name for name in sorted(self._export.sources) if self._silent(name) or name in catalog.waiting
+        )
+        sources = tuple(name for name in self._export.sources if not self._silent(name))
+        if sources == self._export_now.sources and before is not None:
             self._wants = catalog.services, wants(catalog.services, self._export_now, self._registry, before)
             return
-        sources = tuple(name for name in self._export.sources if name not in self._unseen)
         self._export_now = replace(self._export, sources=sources)
         fresh = wants(catalog.services, self._export_now, self._registry, None)
         self._wants = catalog.services, share(before[1], fresh) if before is not None else fresh
 
-    def _waits_for(self, catalog: Catalog) -> tuple[SourceName, ...]:
-        """The sources that the catalog does not rest on yet, sorted; a snapshot is not enough."""
-        cells = ((name, self._readings.get(name)) for name in self._export.sources)
-        return tuple(
-            sorted(
-                name for name, cell in cells if cell is None or cell.value.verdict is None or name in catalog.waiting
-            )
-        )
+    def _silent(self, name: SourceName) -> bool:
+        """Whether nothing of a source was read yet; a snapshot is not enough."""
+        cell = self._readings.get(name)
+        return cell is None or cell.value.verdict is None
 
     def _in_sync(self) -> bool:
         readings = (self._readings[name].value for name in self._export.sources if name in self._readings)
@@ -357,10 +361,11 @@ class Outlet:
                 self._sink.refresh()
             claim = self._claiming.due(now, self._clock.wall())
             if claim is not None and self._state()[0] in (State.CLAIMS, State.WRITES):
+                patience = min(BEAT, self._claiming.patience(now))
                 try:
-                    await within(self._clock, BEAT, self._sink.claim(self._export.target, claim))
+                    await within(self._clock, patience, self._sink.claim(self._export.target, claim))
                 except TimeoutError:
-                    raise Unavailable(f"{self._place}: the claim has not been answered for {BEAT:.0f} s") from None
+                    raise Unavailable(f"{self._place}: the claim has not been answered for {patience:.3g} s") from None
                 except Conflict as error:
                     _log.warning("claim not written", to=self._place, why=str(error))
                     self._claiming.refused(claim, now)

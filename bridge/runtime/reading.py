@@ -35,6 +35,13 @@ class Reading:
         return self.verdict.services if self.verdict is not None else self.stand_in
 
     @property
+    def seen(self) -> bool:
+        """Whether all of the source is spoken for: every part of it was read once, or a snapshot stands in."""
+        if self.observation is None:
+            return self.stand_in is not None
+        return not any(part.never for part in self.observation.unread)
+
+    @property
     def state(self) -> str:
         """`waiting`, `stand-in`, `denied`, `lost` or `synced`."""
         if self.verdict is None:

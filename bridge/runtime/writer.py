@@ -81,7 +81,10 @@ class _Work:
 
 
 class Writer:
-    """One target's; `may` says whether anything may be written at this moment, `told` is called after each attempt."""
+    """One target's; `told` is called after each attempt.
+
+    `left` says for how many seconds from now anything may be written, 0 where nothing may: no write outlives them.
+    """
 
     def __init__(
         self,
@@ -91,14 +94,14 @@ class Writer:
         *,
         rate: Rate,
         clock: Clock,
-        may: Callable[[], bool],
+        left: Callable[[], float],
         told: Callable[[], None],
     ) -> None:
         self._place = place
         self._target = target
         self._sink = sink
         self._clock = clock
-        self._may = may
+        self._left = left
         self._told = told
         self._bucket = Bucket(rate, clock)
         self._works: dict[ServiceName, _Work] = {}
@@ -158,7 +161,7 @@ class Writer:
         return set(self._works)
 
     def stir(self) -> None:
-        """Something that `may` depends on is another than before."""
+        """Something that `left` depends on is another than before."""
         self._stir.set()
 
     def settles(self) -> bool:
@@ -252,7 +255,7 @@ class Writer:
 
     def _next(self) -> ServiceName | None:
         """The service whose turn it is, None when nothing is to be written now."""
-        if self._error is not None or not self._may():
+        if self._error is not None or self._left() <= 0:
             return None
         return next(iter(self._queue), None)
 
@@ -274,9 +277,9 @@ class Writer:
         work.holding = self._holdings.get(service) if self._holdings is not None else None
         try:
             left = list(self._open(work.changes))
-            while left and self._may():
+            while left and (seconds := self._left()) > 0:
                 plan = work.changes
-                await self._make(service, work, left.pop(0))
+                await self._make(service, work, left.pop(0), min(SILENCE, seconds))
                 if work.looks or self._error is not None or work.since > self._clock.now():
                     return
                 now = list(self._open(work.changes))
@@ -293,14 +296,14 @@ class Writer:
             if work.looks:
                 self._refresh()
 
-    async def _make(self, service: ServiceName, work: _Work, change: Change) -> None:
+    async def _make(self, service: ServiceName, work: _Work, change: Change, patience: float) -> None:
         began = self._clock.now()
         put = isinstance(change, Put)
         try:
             try:
-                await within(self._clock, SILENCE, self._sink.apply(self._target, change))
+                await within(self._clock, patience, self._sink.apply(self._target, change))
             except TimeoutError:
-                raise Unavailable(f"{self._place}: has not answered for {SILENCE:.0f} s") from None
+                raise Unavailable(f"{self._place}: has not answered for {patience:.3g} s") from None
         except Conflict as error:
             self._fails(service, work, "conflict", error)
             work.looks = True
@@ -310,8 +313,8 @@ class Writer:
             _log.warning("parked", to=self._place, service=str(service), key=change.record.key, why=str(error))
         except Denied as error:
             self._fails(service, work, "denied", error)
-            self._denied += 1
-            if self._denied >= DENIED:
+            self._denied += error.whole
+            if error.whole and self._denied >= DENIED:
                 self._stop(error)
         except Unavailable as error:
             self._fails(service, work, "unavailable", error)

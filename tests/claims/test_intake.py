@@ -153,6 +153,31 @@ async def test_a_fifth_of_the_parts_unread_is_shown_and_more_means_that_the_sour
         assert run.reading("vms").state == "synced"
 
 
+@pytest.mark.promise("law-3")
+async def test_while_a_part_was_never_read_the_source_is_lost_and_what_was_read_is_served() -> None:
+    clock, vms = FakeClock(), MemoryRegistry()
+    never = [Unread("billing", clock.now(), "billing: 403", never=True)]
+    vms.set(FOUR, parts=10, unread=never)
+    async with running(clock, vms=vms) as run:
+        await clock.advance(1)
+        reading = run.reading("vms")
+        assert reading.state == "lost"
+        why = "1 of 10 parts were never read, first billing: 403"
+        assert reading.why == f"vms: {why}; what the others say is served, and nothing is removed before"
+        assert run.endpoints("shop/web") == first(4)
+        assert run.catalog.waiting == {"vms"}  # a name that nobody knows may be in there
+        assert not run.engine.ready()
+        await clock.advance(10)
+        assert run.engine.ready()  # one part must not keep every Envoy waiting
+        vms.set(service("shop/web", *hosts(3)), parts=10, unread=never)
+        await clock.advance(7_200)
+        assert run.endpoints("shop/web") == [*first(3), "10.0.0.4:80?"]
+        vms.set(service("shop/web", *hosts(3)), service("billing/api", "10.7.0.1:80"), parts=10)
+        await clock.advance(200)
+        assert (run.reading("vms").state, run.catalog.waiting) == ("synced", frozenset())
+        assert run.endpoints("shop/web") == first(3)
+
+
 async def test_problems_of_the_adapter_of_names_and_of_the_screen_stand_together() -> None:
     clock, vms = FakeClock(), MemoryRegistry()
     vms.set(

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.adapter import Claim, Held, Holding, Observation, Problem, Put, Record, Target
+from bridge.adapter import Claim, Held, Holding, Observation, Problem, Put, Record, Target, Unread
 from bridge.errors import Conflict, Denied, Rejected, Unavailable
 from bridge.kit.mark import Mark
 from bridge.model import Health, Service, ServiceName
+from bridge.runtime.claiming import VALID
 from bridge.runtime.election import Term
 from bridge.runtime.exported import State
 from bridge.runtime.rate import Rate
@@ -273,6 +274,25 @@ async def test_before_every_source_was_read_whole_nothing_is_removed() -> None:
 
 
 @pytest.mark.promise("law-3")
+async def test_while_a_part_of_a_source_was_never_read_what_was_read_is_written_and_nothing_is_removed() -> None:
+    clock, store = FakeClock(), Store()
+    async with writing(clock, sink(store), vms=MemoryRegistry(WEB, API)):
+        await clock.advance(1)
+    new = service("shop/new", "10.7.0.1:80")
+    out, vms = sink(store), MemoryRegistry()
+    vms.set(WEB, new, parts=2, unread=[Unread("b", clock.now(), "b: 403", never=True)])
+    async with writing(clock, out, vms=vms) as run:
+        await clock.advance(AGREEMENT)
+        assert made(out) == ["put shop/new#0"]
+        vms.set(service("shop/web", *hosts(2)), new, parts=2, unread=[Unread("b", clock.now(), "b: 403", never=True)])
+        await clock.advance(AGREEMENT + 10)
+        assert (len(out.writes), exported(run).unseen, dict(exported(run).counts)) == (1, ("vms",), {"waiting": 2})
+        vms.set(service("shop/web", *hosts(2)), new, API)
+        await clock.advance(200)
+        assert said(store) == {"shop/api": hosts(2, net="10.1"), "shop/new": ["10.7.0.1:80"], "shop/web": hosts(2)}
+
+
+@pytest.mark.promise("law-3")
 async def test_what_only_a_snapshot_says_is_not_written(tmp_path: Path) -> None:
     clock, vms = FakeClock(), MemoryRegistry(WEB, API)
     async with writing(clock, sink(), tmp_path, vms=vms):
@@ -438,6 +458,26 @@ async def test_an_unreachable_registry_is_tried_ever_more_slowly_and_a_denied_on
     assert 0 < tried["denied"] < 80
 
 
+async def test_a_right_that_is_missing_for_some_costs_those_and_nobody_else() -> None:
+    clock, vms, out = FakeClock(), MemoryRegistry(*several(50)), sink()
+    missing = Denied("out: not in that namespace; grant it", whole=False)
+    out.faults.refuse(missing, 100_000, meant=lambda write: puts(write) and write.record.key.startswith("shop/s000"))
+    async with writing(clock, out, vms=vms) as run:
+        await clock.advance(1)
+        assert len(said(out.store)) == 40
+        now = exported(run)
+        assert {(one.kind, one.why) for one in now.waits} == {("denied", str(missing))}
+        assert (len(now.waits), now.state, now.made["put"]) == (10, State.WRITES, 40)
+        vms.change({WEB.name: WEB})
+        await clock.advance(1)
+        assert said(out.store)["shop/web"] == hosts(3)
+        await clock.advance(600)
+        assert exported(run).made["denied"] < 10 * 20
+        out.faults.forgive()
+        await clock.advance(70)
+        assert (len(said(out.store)), exported(run).waits) == (51, ())
+
+
 @pytest.mark.parametrize("error", [Unavailable("out: the answer is lost"), RuntimeError("a bug")])
 async def test_a_write_whose_answer_is_lost_is_not_made_twice(error: Exception) -> None:
     clock, vms, out = FakeClock(), MemoryRegistry(WEB, API), sink()
@@ -579,6 +619,28 @@ async def test_a_term_that_ends_ends_the_writing() -> None:
         assert len(out.writes) == 2
 
 
+@pytest.mark.promise("R-20")
+async def test_no_request_outlives_the_term_in_which_it_was_sent() -> None:
+    clock, vms, out, vote = FakeClock(), MemoryRegistry(WEB), sink(), Voted("one")
+    vote.say(1, clock.now() + 10)
+    async with writing(clock, out, elector=vote, vms=vms) as run:
+        await clock.advance(1)
+        out.faults.stop()
+        vms.set(WEB, API)
+        await clock.advance(8.5)
+        assert out.faults.under_way == 1
+        await clock.advance(0.5)
+        assert (out.faults.under_way, exported(run).state) == (0, State.FOLLOWS)
+        vote.say(2, clock.now() + 5)
+        await clock.advance(4)
+        assert out.faults.under_way == 1  # the claim of the new term
+        await clock.advance(1)
+        assert out.faults.under_way == 0
+        await clock.advance(30)
+        assert exported(run).state is State.FOLLOWS
+        assert len(out.writes) == 1
+
+
 async def test_a_bridge_that_is_stopped_ends_the_write_that_it_is_in_and_begins_no_other() -> None:
     clock, vms, out = FakeClock(), MemoryRegistry(*several(20)), sink(concurrency=1)
     async with writing(clock, out, vms=vms) as run:
@@ -603,11 +665,11 @@ async def test_a_write_that_is_never_answered_does_not_stop_the_others_for_ever(
         await clock.advance(1)
         out.faults.stop()
         vms.set(WEB, *several(20))
-        await clock.advance(59)
+        await clock.advance(VALID - 2)
         assert exported(run).made == {"put": 20}
-        await clock.advance(5)
+        await clock.advance(2)
         assert exported(run).made == {"put": 20, "unavailable": 1}
-        assert [one.why for one in exported(run).waits] == ["out: has not answered for 60 s"]
+        assert [one.why for one in exported(run).waits] == ["out: has not answered for 44 s"]
         out.faults.go()
         await clock.advance(60)
         assert said(out.store)["shop/web"] == hosts(3)
