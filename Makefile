@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# Python keeps what it compiled, pytest's asserts with it: to compile them in every process takes longer than to run them.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fast lint types imports claims promises bench lock proto clean
+.PHONY: help venv demo test fast lint types imports claims promises laws servers bench lock proto clean
 
 help:  ## these lines
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /'
@@ -23,9 +26,10 @@ demo: venv  ## the bridge, a real Envoy and six sample servers; ONCE=1 checks by
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once)
 
 test: venv fast  ## every test, with real servers
-	$(BIN)/python -m pytest tests --ignore=tests/claims --ignore=tests/bench
+	@$(MAKE) --no-print-directory laws servers
 
-fast: venv lint types imports claims promises  ## lint, types, import contracts, pure tests
+fast: venv  ## lint, types, import contracts, pure tests: seconds
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target claims lint types imports promises
 
 lint: venv
 	$(BIN)/ruff check .
@@ -39,6 +43,12 @@ imports: venv
 
 claims: venv
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests/claims
+
+laws: venv  ## what holds whatever happens: pure too, with many examples, long stories and planted faults
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests/laws
+
+servers: venv  ## the tests with processes, files, sockets and a real Envoy
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore=tests/claims --ignore=tests/laws --ignore=tests/bench
 
 promises: venv  ## the rules that are due, and the tests that show them
 	@$(BIN)/python -m tests.promises

@@ -1,4 +1,3 @@
-import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge.adapter import Claim, Held, Holding, Observation, Problem, Put, Record, Target, Unread
-from bridge.errors import Conflict, Denied, Rejected, Unavailable
+from bridge.errors import Denied, Rejected, Unavailable
 from bridge.kit.mark import Mark
 from bridge.model import Health, Service, ServiceName
 from bridge.runtime.claiming import VALID
@@ -795,41 +794,3 @@ async def test_two_services_whose_names_come_to_one_key_do_not_overwrite_each_ot
         await clock.advance(AGREEMENT)
         assert said(out.store)["shop/web"] == hosts(3)
         assert exported(run).state is State.IN_STEP
-
-
-async def test_whatever_changes_and_fails_the_sink_comes_to_say_what_is_wanted_with_one_write_a_change() -> None:
-    for seed in range(4):
-        rng, clock = random.Random(seed), FakeClock()
-        vms, out = MemoryRegistry(), sink(chunk=rng.choice((2, 1_000)))
-        world: dict[str, list[str]] = {}
-        vms.set()
-        out.faults.clock, out.faults.delay = clock, 0.02
-        async with writing(clock, out, rate=Rate(200, 200), vms=vms) as run:
-            for _ in range(150):
-                one = f"shop/s{rng.randrange(12)}"
-                pool = hosts(6, net=f"10.{one[6:]}")
-                world[one] = sorted(rng.sample(pool, rng.randrange(1, 7)))
-                vms.set(*(service(each, *them) for each, them in sorted(world.items())))
-                match rng.randrange(12):
-                    case 0:
-                        error = rng.choice((Unavailable("gone"), Conflict("moved"), RuntimeError("a bug")))
-                        out.faults.refuse(error, 2, lost=rng.random() < 0.5)
-                    case 1:
-                        out.show(False)
-                    case 2:
-                        out.show()
-                    case 3:
-                        out.refresh()
-                await clock.advance(rng.choice((0.05, 0.3, 2)))
-            out.show()
-            await clock.advance(7_200)
-            assert said(out.store) == world
-            assert (exported(run).state, exported(run).puts, exported(run).removals) == (State.IN_STEP, 0, 0)
-            assert run.engine.restarts() == 0
-            quiet = len(out.writes)
-            for one, pool in sorted(world.items()):
-                world[one] = sorted({*pool, "10.200.0.1:80"})
-            vms.set(*(service(each, *them) for each, them in sorted(world.items())))
-            await clock.advance(60)
-            assert said(out.store) == world
-            assert len(out.writes) == quiet + len(world)

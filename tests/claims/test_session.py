@@ -8,7 +8,7 @@ import pytest
 from bridge.xds.messages import CDS, EDS, Interest, ProtocolError, Request, Resource, Response
 from bridge.xds.session import Session
 from bridge.xds.whole import blamed
-from tests.claims.session_model import BAD, EMPTY, Shelf, resource, session, texts
+from tests.session_model import BAD, EMPTY, Shelf, resource, session, texts
 
 BOTH_WAYS = pytest.mark.parametrize("delta", [False, True], ids=["sotw", "delta"])
 ONLY_EDS, ONLY_CDS = frozenset([EDS]), frozenset([CDS])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from bridge.xds.messages import CDS, EDS
-from tests.claims.session_model import BAD, Client, Shelf
+from tests.session_model import BAD, Client, Shelf
 
 NAMES = ["a", "ab", "a/b", "a/b:c", "d"]
 TYPES = st.sampled_from([CDS, EDS])
