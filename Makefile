@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fast lint types imports claims promises laws servers bench lock proto clean
+.PHONY: help venv demo test fast lint types imports claims promises laws processes servers bench lock proto clean
 
 help:  ## these lines
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /'
@@ -26,7 +26,7 @@ demo: venv  ## the bridge, a real Envoy and six sample servers; ONCE=1 checks by
 	@$(BIN)/python -m deploy.demo $(if $(ONCE),--once)
 
 test: venv fast  ## every test, with real servers
-	@$(MAKE) --no-print-directory laws servers
+	@$(MAKE) --no-print-directory laws processes
 
 fast: venv  ## lint, types, import contracts, pure tests: seconds
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target claims lint types imports promises
@@ -47,11 +47,15 @@ claims: venv
 laws: venv  ## what holds whatever happens: pure too, with many examples, long stories and planted faults
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests/laws
 
-servers: venv  ## the tests with processes, files, sockets and a real Envoy
+processes: venv  ## the tests with processes, files, sockets, a real Envoy and real registries
+	@$(BIN)/python -m tests.servers.kubernetes || true  # what it lacks is said again by the tests that need it
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore=tests/claims --ignore=tests/laws --ignore=tests/bench
 
 promises: venv  ## the rules that are due, and the tests that show them
 	@$(BIN)/python -m tests.promises
+
+servers: venv  ## etcd and kube-apiserver for the tests, built once (minutes, with Go 1.26)
+	@$(BIN)/python -m tests.servers.kubernetes
 
 bench: venv  ## the figures of the README, with peers
 	$(BIN)/python -m tests.bench

@@ -1,0 +1,56 @@
+"""Programs of Go that tests run: built once from the tool dependencies of a module file, and kept in the cache."""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bridge.testing.envoy import cache
+
+_FLAGS = ("-trimpath", "-ldflags=-s -w")
+_BUILD_TIMEOUT = 1800.0
+"""Seconds for one program; kube-apiserver takes 220 on two idle cores."""
+
+
+class NoProgramError(Exception):
+    """A program cannot be had here; the message says why and what to do."""
+
+
+def build(module: Path, programs: Mapping[str, str], say: Callable[[str], None] = lambda _: None) -> dict[str, Path]:
+    """Where each program (name → its Go package) of the module in this folder is, built first where it is not.
+
+    What is built is kept under the digest of the module's pins, so that other pins are another build; `say` is told
+    when one begins. Raises NoProgramError.
+    """
+    pins = b"".join((module / one).read_bytes() for one in ("go.mod", "go.sum"))
+    home = cache() / f"go-{module.name}-{hashlib.sha256(pins).hexdigest()[:12]}"
+    home.mkdir(parents=True, exist_ok=True)
+    made = {name: home / name for name in programs}
+    with (home / "busy").open("w") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        for name, path in made.items():
+            if not path.exists():
+                say(f"building {name} into {home} (once; minutes)")
+                _build(module, programs[name], path)
+    return made
+
+
+def _build(module: Path, package: str, path: Path) -> None:
+    go = shutil.which("go")
+    if go is None:
+        raise NoProgramError(f"{path.name}: there is no `go` on the PATH to build it; install Go 1.26 or newer")
+    fresh = path.with_suffix(".new")
+    command = [go, "build", "-C", str(module), "-mod=readonly", *_FLAGS, "-o", str(fresh), package]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        raise NoProgramError(f"{path.name}: `go build` took more than {_BUILD_TIMEOUT:.0f} s") from None
+    if result.returncode:
+        raise NoProgramError(f"{path.name}: `go build` failed (needed: Go 1.26, and a Go module proxy): {_end(result)}")
+    fresh.replace(path)
+
+
+def _end(result: subprocess.CompletedProcess[str]) -> str:
+    return " / ".join((result.stderr or result.stdout).strip().splitlines()[-3:])
