@@ -123,7 +123,7 @@ class App:
         self._resources = Resources(names, self._policies, required)
         self._server = Server(self._resources, config.server(), clock, platform.node())
         folder = config.state_folder()
-        elector = config.elector(clock, folder) if config.root.owner is not None else None
+        elector = config.elector(clock, folder) if config.elects else None
         mark = marked(config, elector.deployment) if elector is not None else None
         self._sources = opened(config, clock, mark)
         self._engine = Engine(

@@ -197,6 +197,11 @@ class Config:
         """Every target that is written, in the order of the file."""
         return targets.written(self.registries, self.root.owner or "")
 
+    @property
+    def elects(self) -> bool:
+        """Whether it takes part in an election: who writes does, and who shares decisions with other replicas."""
+        return self.root.owner is not None or "leader" in self.root.model_fields_set
+
     def elector(self, clock: Clock, folder: Path | None) -> Elector:
         """This replica's part in the election; `folder` is `state_folder`, None when nothing shall outlive us."""
         return self.leader.open(clock, folder)

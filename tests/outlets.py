@@ -7,6 +7,7 @@ from typing import Any
 
 from bridge.adapter import Put, RecordKey, Target
 from bridge.exports import Export, Limits, Mode
+from bridge.kit.election import Shelf
 from bridge.kit.mark import Mark
 from bridge.kit.names import Pattern
 from bridge.model import SourceName
@@ -79,13 +80,11 @@ def exported(run: Run, target: Target = ONLY) -> Exported:
 class Voted:
     """An election whose outcome a test says."""
 
-    def __init__(self, deployment: str = OURS.deployment, *terms: Term) -> None:
-        self._deployment = deployment
-        self._terms: Latest[Term | None] = Latest(terms[0] if terms else None)
+    shelf: Shelf | None = None
 
-    @property
-    def deployment(self) -> str:
-        return self._deployment
+    def __init__(self, deployment: str = OURS.deployment, *terms: Term) -> None:
+        self.deployment = deployment
+        self._terms: Latest[Term | None] = Latest(terms[0] if terms else None)
 
     def say(self, number: int, until: float) -> None:
         self._terms.set(Term(number, until))

@@ -16,12 +16,12 @@ from bridge.kit import Clock
 from bridge.kit.election import Elector, Term
 from bridge.kit.mark import Mark
 from bridge.model import EndpointId, ServiceName, SourceName
-from bridge.runtime import decisions
 from bridge.runtime.claiming import LAPSE
 from bridge.runtime.clock import SystemClock
 from bridge.runtime.decisions import Decisions
 from bridge.runtime.engine import Engine, EngineExport, EngineSource
 from bridge.runtime.exported import Exported, State
+from bridge.runtime.shelf import shelf
 
 PATIENCE = 75.0
 """Seconds without a change made after which the writing is given up; more than a dead bridge's claim lasts."""
@@ -39,9 +39,8 @@ _DONE = {State.IN_STEP, State.DRY_RUN}
 class Onlooker:
     """An election in which this process takes no part: it plans, and writes nothing."""
 
-    @property
-    def deployment(self) -> str:
-        return ONLOOKER
+    deployment = ONLOOKER
+    shelf = None
 
     async def terms(self) -> AsyncIterator[Term]:
         """Never one."""
@@ -52,12 +51,10 @@ class Onlooker:
 class Elected:
     """The election of a command that an operator runs: it leads at once, in the name of `deployment`."""
 
-    def __init__(self, deployment: str) -> None:
-        self._deployment = deployment
+    shelf = None
 
-    @property
-    def deployment(self) -> str:
-        return self._deployment
+    def __init__(self, deployment: str) -> None:
+        self.deployment = deployment
 
     async def terms(self) -> AsyncIterator[Term]:
         """One term without end."""
@@ -134,7 +131,7 @@ async def _plan(config: Config, ending: Ending | None, clock: Clock) -> Seen:
     sources, written = _opened(config, clock, mark, ending)
     engine = Engine(sources, config.engine(None), clock, _nobody, exports=written, elector=Onlooker())
     if ending is None:
-        await _remember(config, engine)
+        await _remember(config, engine, clock)
     async with running(engine):
         with suppress(TimeoutError):
             async with asyncio.timeout(config.root.start.wait):
@@ -173,15 +170,13 @@ async def _withdraw(
 async def _accept(
     config: Config, them: Iterable[tuple[SourceName, Target, ServiceName, EndpointId]], clock: Clock
 ) -> None:
-    folder = config.state_folder()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    document = Decisions(folder, clock)
-    document.load()
+    config.state_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
     chosen: dict[tuple[SourceName, Target], list[tuple[ServiceName, EndpointId]]] = {}
     for registry, target, service, endpoint in them:
         chosen.setdefault((registry, target), []).append((service, endpoint))
-    for (registry, target), pairs in chosen.items():
-        await document.accept_removals(registry, target, pairs, clock.wall())
+    async with _decided(config, clock) as document:
+        for (registry, target), pairs in chosen.items():
+            await document.accept_removals(registry, target, pairs, clock.wall())
 
 
 def _opened(
@@ -200,13 +195,27 @@ def _opened(
     ]
 
 
-async def _remember(config: Config, engine: Engine) -> None:
-    """Let a plan know which removals operators accepted: they are with the snapshot, which it does not touch."""
-    with suppress(OSError, ConfigError):
-        for (registry, target, service, endpoint), at in decisions.read(
-            config.state_folder() / decisions.FILE
-        ).removals.items():
-            await engine.decisions.accept_removals(registry, target, [(service, endpoint)], at)
+async def _remember(config: Config, engine: Engine, clock: Clock) -> None:
+    """Let a plan know which removals operators accepted, as far as that can be read from here."""
+    with suppress(ConfigError):
+        async with _decided(config, clock) as document:
+            for registry, orders in document.current.value.items():
+                for target, them in orders.removals.items():
+                    for one, at in them.items():
+                        await engine.decisions.accept_removals(registry, target, [one], at)
+
+
+@asynccontextmanager
+async def _decided(config: Config, clock: Clock) -> AsyncIterator[Decisions]:
+    """What operators of this configuration's bridge decided."""
+    folder = config.state_folder()
+    kept = shelf(config.elector(clock, None), folder)
+    try:
+        document = Decisions(kept, clock)
+        await document.load()
+        yield document
+    finally:
+        await kept.close()
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
-"""What tells which replica writes: the promise of an elector."""
+"""What tells which replica writes, and where replicas keep what they all go by: the promises of an elector."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from typing import NamedTuple, Protocol
 
 
@@ -15,12 +15,54 @@ class Term(NamedTuple):
     until: float
 
 
+class Kept(NamedTuple):
+    """What stands on a shelf; `revision` is the shelf's, and another one whenever the content is."""
+
+    content: bytes
+    revision: Hashable
+
+
+class Shelf(Protocol):
+    """Where one small document is kept that every replica reads, and that is replaced by compare-and-set."""
+
+    @property
+    def place(self) -> str:
+        """What messages call it."""
+        ...
+
+    @property
+    def pace(self) -> float:
+        """Seconds between two looks at it."""
+        ...
+
+    async def read(self) -> Kept | None:
+        """What stands there, None where nothing was ever written; Unavailable or Denied when that is not known."""
+        ...
+
+    async def write(self, content: bytes, replaces: Kept | None) -> None:
+        """Put `content` in the place of what was read.
+
+        Raises Conflict when something else stands there by now, Denied, or Unavailable, whose message says whether
+        nothing was written or nobody knows.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release what it holds; whoever reads again gets it again."""
+        ...
+
+
 class Elector(Protocol):
     """One replica's part in the election."""
 
     @property
     def deployment(self) -> str:
         """Names the replicas that share this election, the same after a restart."""
+        ...
+
+    @property
+    def shelf(self) -> Shelf | None:
+        """Where all replicas of this election keep their operators' decisions; None: in the folder of each."""
         ...
 
     def terms(self) -> AsyncIterator[Term]:

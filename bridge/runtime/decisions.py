@@ -1,34 +1,40 @@
-"""What operators decided: accepted holds and removals, freezes, in one small versioned document beside the snapshot."""
+"""What operators decided: accepted holds and removals, freezes, in one small versioned document that replicas share."""
 
-import asyncio
-import fcntl
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as with_fields
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
 from bridge.adapter import Problem, Target
-from bridge.errors import ConfigError, Conflict, Unavailable
+from bridge.errors import BridgeError, ConfigError, Conflict, Denied, Unavailable
 from bridge.kit import Clock
-from bridge.kit.files import replace
+from bridge.kit.election import Kept, Shelf
 from bridge.model import EndpointId, ServiceName, SourceName
+from bridge.runtime.backoff import pause
+from bridge.runtime.clock import within
 from bridge.runtime.latest import Latest
 
-FILE = "decisions.json"
+T = TypeVar("T")
+
 FORMAT = 1
 
 EXPIRES = 3600.0
 """Seconds for which the acceptance of a hold counts; what has not come of it by then was not what was meant."""
 
-POLL = 1.0
-"""Seconds between two looks at the file, which another process may have written."""
+TICK = 1.0
+"""Seconds after which what has expired is in force no more, at the latest."""
+
+SILENCE = 10.0
+"""Seconds after which a shelf that does not answer is taken as out of reach."""
+
+ATTEMPTS = 100
+"""Times that a decision is put into what others wrote meanwhile."""
+
+UNKNOWN = "; nobody knows whether it was decided: say it again"
 
 _log = structlog.get_logger("bridge.decisions")
 
@@ -52,7 +58,7 @@ InForce = Mapping[SourceName, Orders]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The file's content; moments are seconds since the epoch."""
+    """The shelf's content; moments are seconds since the epoch."""
 
     version: int = 0
     accepted: Mapping[tuple[SourceName, ServiceName, EndpointId], float] = field(default_factory=dict)
@@ -68,42 +74,47 @@ class Decisions:
     that a clock that is set while the bridge runs neither ends a freeze nor lets one last.
     """
 
-    def __init__(self, folder: Path | None, clock: Clock) -> None:
+    def __init__(self, shelf: Shelf, clock: Clock) -> None:
         self.current: Latest[InForce] = Latest({})
-        self._path = folder / FILE if folder else None
+        self._shelf = shelf
         self._clock = clock
         self._document = Document()
-        self._seen: tuple[int, ...] | None = None
+        self._kept: Kept | None = None  # what that was made of
         self._ends: dict[tuple[object, ...], float] = {}
         self._problem: Problem | None = None
+        self._failures = 0  # in a row
+        self._due = clock.now()
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with the file at present."""
+        """What is wrong with the document at present."""
         return (self._problem,) if self._problem else ()
 
-    def load(self) -> None:
-        """Read the file when it is another than before, and drop what has expired.
+    async def load(self, patience: float = SILENCE) -> None:
+        """Read the document, waiting for `patience` seconds at most, and drop what has expired.
 
-        A bad file leaves in force what was.
+        What cannot be read leaves in force what was.
         """
-        if self._path is not None:
-            try:
-                seen = _identity(self._path)
-                if seen != self._seen:
-                    self._document = read(self._path)
-                    self._seen, self._problem = seen, None
-            except (OSError, ConfigError) as error:
-                problem = Problem("decisions", str(self._path), f"{error}; what was decided before stands")
-                if problem != self._problem:
-                    _log.warning("decisions not read", path=str(self._path), why=str(error))
-                self._problem = problem
+        try:
+            kept = await self._within(patience, self._shelf.read())
+            if kept != self._kept or self._problem is not None:
+                self._document, self._kept = self._parsed(kept), kept
+            self._problem, self._failures = None, 0
+            self._due = self._clock.now() + self._shelf.pace
+        except (Unavailable, Denied, ConfigError) as error:
+            self._fails(error)
         self._enforce()
 
     async def run(self) -> None:
-        """Follow the file and the time until cancelled."""
-        while True:
-            await self._clock.sleep(POLL)
-            self.load()
+        """Follow the document and the time until cancelled."""
+        try:
+            while True:
+                await self._clock.sleep(TICK)
+                if self._clock.now() >= self._due:
+                    await self.load()
+                else:
+                    self._enforce()
+        finally:
+            await self._shelf.close()
 
     async def accept(self, source: SourceName, holds: Iterable[tuple[ServiceName, EndpointId]], now: float) -> None:
         """Let these holds go, said at `now` (seconds since the epoch); Unavailable when that cannot be written."""
@@ -132,11 +143,43 @@ class Decisions:
         )
 
     async def _update(self, change: Callable[[Document], Document]) -> None:
-        if self._path is None:
-            self._document = change(self._document)
-        else:
-            await asyncio.to_thread(update, self._path, lambda old: change(self._living(old)))
-        self.load()
+        """Replace the document by what `change` makes of it, whoever else writes."""
+        for _ in range(ATTEMPTS):
+            try:
+                kept = await self._within(SILENCE, self._shelf.read())
+            except (Unavailable, Denied) as error:
+                raise type(error)(f"{error}; nothing was decided") from error
+            before = self._parsed(kept)
+            after = with_fields(change(self._living(before)), version=before.version + 1)
+            try:
+                await self._within(SILENCE, self._shelf.write(encode(after), kept), UNKNOWN)
+            except Conflict:
+                continue
+            self._document = after
+            self._enforce()
+            return
+        raise Unavailable(f"{self._shelf.place}: others write there all the while; nothing was decided, say it again")
+
+    async def _within(self, patience: float, what: Coroutine[Any, Any, T], then: str = "") -> T:
+        try:
+            return await within(self._clock, patience, what)
+        except TimeoutError:
+            raise Unavailable(f"{self._shelf.place}: has not answered for {patience:.3g} s{then}") from None
+
+    def _parsed(self, kept: Kept | None) -> Document:
+        return parse(kept.content, self._shelf.place) if kept is not None else Document()
+
+    def _fails(self, error: BridgeError) -> None:
+        """A document that is none may be mended at any moment; a shelf out of reach is asked ever more slowly."""
+        self._failures += not isinstance(error, ConfigError)
+        wait = pause(self._failures, isinstance(error, Denied)) if self._failures else 0.0
+        self._due = self._clock.now() + max(self._shelf.pace, wait)
+        place = self._shelf.place
+        what = f"{str(error).removeprefix(f'{place}: ')}; what was decided before stands"
+        problem = Problem("decisions", place, what)
+        if problem != self._problem:
+            _log.warning("decisions not read", place=place, why=str(error))
+        self._problem = problem
 
     def _living(self, document: Document) -> Document:
         """Without what has expired."""
@@ -177,16 +220,8 @@ class Decisions:
             self.current.set(in_force)
 
 
-def read(path: Path) -> Document:
-    """The document at `path`, an empty one where no file is; ConfigError when it is none."""
-    try:
-        return parse(path.read_bytes(), str(path))
-    except FileNotFoundError:
-        return Document()
-
-
 def parse(text: bytes, where: str) -> Document:
-    """Read a file's content; ConfigError, with `where`, when it is no decisions document."""
+    """Read what `encode` made; ConfigError, with `where`, when it is no decisions document."""
     try:
         said = json.loads(text)
         if said["format"] != FORMAT:
@@ -202,26 +237,9 @@ def parse(text: bytes, where: str) -> Document:
         raise ConfigError(f"{where}: is no decisions document ({error!r}); mend it or move it away") from error
 
 
-def write(path: Path, document: Document, expected: int) -> None:
-    """Put `document` there as version `expected` + 1; Conflict when another version is there than `expected`."""
-    with _alone(path):
-        found = read(path).version
-        if found != expected:
-            raise Conflict(f"{path}: has version {found}, not {expected}; read it again")
-        replace(path, [json.dumps(_plain(document, expected + 1), indent=1).encode() + b"\n"])
-
-
-def update(path: Path, change: Callable[[Document], Document]) -> None:
-    """Replace the document by what `change` makes of it, whoever else writes; Unavailable when that cannot be done."""
-    while True:
-        try:
-            before = read(path)
-            write(path, change(before), before.version)
-        except Conflict:
-            continue
-        except OSError as error:
-            raise Unavailable(f"{path}: cannot be written: {error.strerror}; nothing was decided") from error
-        return
+def encode(document: Document) -> bytes:
+    """What stands on the shelf."""
+    return json.dumps(_plain(document), indent=1).encode() + b"\n"
 
 
 def _key(one: Any) -> tuple[SourceName, ServiceName, EndpointId]:
@@ -237,10 +255,10 @@ def _removal(one: Any) -> tuple[SourceName, Target, ServiceName, EndpointId]:
     return registry, Target(str(one["target"])), service, endpoint
 
 
-def _plain(document: Document, version: int) -> dict[str, Any]:
+def _plain(document: Document) -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "version": version,
+        "version": document.version,
         "accepted": [
             {"source": source, "service": str(service), "address": endpoint.address, "port": endpoint.port, "at": at}
             for (source, service, endpoint), at in sorted(document.accepted.items())
@@ -259,21 +277,3 @@ def _plain(document: Document, version: int) -> dict[str, Any]:
             for (source, target, service, endpoint), at in sorted(document.removals.items())
         ],
     }
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    file = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)
-
-
-def _identity(path: Path) -> tuple[int, ...]:
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return ()
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns

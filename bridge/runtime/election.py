@@ -12,7 +12,7 @@ import structlog
 
 from bridge.errors import BridgeError
 from bridge.kit import Clock
-from bridge.kit.election import Elector, Term
+from bridge.kit.election import Elector, Shelf, Term
 from bridge.kit.files import replace
 from bridge.kit.settings import Strict
 from bridge.runtime.backoff import again
@@ -37,6 +37,11 @@ class Alone:
     @property
     def deployment(self) -> str:
         return self._deployment
+
+    @property
+    def shelf(self) -> Shelf | None:
+        """Decisions are kept in the state folder."""
+        return None
 
     async def terms(self) -> AsyncIterator[Term]:
         """One term without end."""

@@ -29,12 +29,16 @@ from bridge.runtime.probe import Probe, connects
 from bridge.runtime.rate import Rate
 from bridge.runtime.reading import Reading
 from bridge.runtime.settle import Settle
+from bridge.runtime.shelf import shelf
 from bridge.runtime.snapshot import Snapshots, View
 from bridge.screen import ScreenPolicy
 from bridge.table import Table, changed
 
 STALE = 60.0
 """Seconds after which a lost source has no opinion on health where a live one has (design.md, Health)."""
+
+SOON = 2.0
+"""Seconds for which the start waits for what operators decided before."""
 
 LAG = 1.0
 """Seconds between two samples of how late the event loop is."""
@@ -131,7 +135,7 @@ class Engine:
         self._previous: tuple[Inputs, Catalog] | None = None
         self._snapshots = Snapshots(settings.snapshot, clock)
         self._intakes: dict[SourceName, Intake] = {}
-        self.decisions = Decisions(settings.snapshot, clock)
+        self.decisions = Decisions(shelf(elector, settings.snapshot), clock)
         self.garbage = Garbage(clock)
         self.counts = Counts()
         self.readings: dict[SourceName, Latest[Reading]] = {
@@ -169,7 +173,6 @@ class Engine:
         if self._intakes:
             return
         self._snapshots.open()
-        self.decisions.load()
         lookup = self._lookup or SystemLookup()
         for one in self._sources:
             self._intakes[one.name] = Intake(
@@ -195,6 +198,7 @@ class Engine:
         """
         self.open()
         self._publish(self.catalog.value)
+        await self.decisions.load(SOON)
         self._opened, self._running = self._clock.now(), True
         try:
             async with asyncio.TaskGroup() as group:

@@ -1,16 +1,19 @@
 import asyncio
 import json
-import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from bridge.adapter import Target
-from bridge.errors import ConfigError, Conflict, Unavailable
+from bridge.errors import BridgeError, ConfigError, Conflict, Denied, Unavailable
+from bridge.kit.election import Kept
 from bridge.model import SourceName
-from bridge.runtime.decisions import EXPIRES, FILE, Decisions, Document, parse, read, update, write
+from bridge.runtime.clock import SystemClock
+from bridge.runtime.decisions import EXPIRES, Decisions, Document, parse
+from bridge.runtime.shelf import FILE, FileShelf, Memory, shelf
 from bridge.testing.clock import FakeClock
 from tests.builders import eid, name
 
@@ -18,37 +21,37 @@ VMS = SourceName("vms")
 HOLD = (name("shop/web"), eid("10.0.0.1:80"))
 
 
-def loaded(folder: Path | None, clock: FakeClock) -> Decisions:
-    decisions = Decisions(folder, clock)
-    decisions.load()
+async def loaded(folder: Path | None, clock: FakeClock) -> Decisions:
+    decisions = Decisions(shelf(None, folder), clock)
+    await decisions.load()
     return decisions
 
 
 async def test_what_was_decided_is_in_force_at_once_and_after_a_restart(tmp_path: Path) -> None:
     clock = FakeClock()
-    decisions = loaded(tmp_path, clock)
+    decisions = await loaded(tmp_path, clock)
     await decisions.accept(VMS, [HOLD], clock.wall())
     await decisions.accept_health(VMS, clock.wall())
     await decisions.freeze(VMS, clock.wall() + 600)
     orders = decisions.current.value[VMS]
     assert orders.accepted == {HOLD: clock.wall()}
     assert (orders.health, orders.frozen) == (clock.wall(), clock.now() + 600)
-    assert loaded(tmp_path, clock).current.value == decisions.current.value
+    assert (await loaded(tmp_path, clock)).current.value == decisions.current.value
     await decisions.unfreeze(VMS)
     assert decisions.current.value[VMS].frozen is None
 
 
 async def test_accepted_removals_are_of_one_target_last_over_a_restart_and_expire(tmp_path: Path) -> None:
     clock = FakeClock()
-    decisions = loaded(tmp_path, clock)
+    decisions = await loaded(tmp_path, clock)
     here, there = Target("a.json"), Target("b.json")
     await decisions.accept_removals(VMS, here, [HOLD], clock.wall())
     await decisions.accept_removals(VMS, there, [HOLD], clock.wall() - EXPIRES)
     assert decisions.current.value[VMS].removals == {here: {HOLD: clock.wall()}}
     assert decisions.current.value[VMS].accepted == {}
-    assert loaded(tmp_path, clock).current.value == decisions.current.value
+    assert (await loaded(tmp_path, clock)).current.value == decisions.current.value
     await clock.advance(EXPIRES + 1)
-    decisions.load()
+    await decisions.load()
     assert decisions.current.value == {}
 
 
@@ -59,15 +62,15 @@ def test_a_document_from_before_there_were_removals_is_read() -> None:
 
 async def test_without_a_folder_decisions_last_as_long_as_the_process() -> None:
     clock = FakeClock()
-    decisions = loaded(None, clock)
+    decisions = await loaded(None, clock)
     await decisions.accept(VMS, [HOLD], clock.wall())
     assert decisions.current.value[VMS].accepted == {HOLD: clock.wall()}
-    assert loaded(None, clock).current.value == {}
+    assert (await loaded(None, clock)).current.value == {}
 
 
 async def test_an_accepted_hold_expires_after_an_hour_and_a_freeze_at_its_end(tmp_path: Path) -> None:
     clock = FakeClock()
-    decisions = loaded(tmp_path, clock)
+    decisions = await loaded(tmp_path, clock)
     await decisions.accept(VMS, [HOLD], clock.wall())
     await decisions.freeze(VMS, clock.wall() + 5_400)
     run = asyncio.create_task(decisions.run())
@@ -89,7 +92,7 @@ async def test_a_clock_that_jumps_while_the_bridge_runs_ends_nothing_and_prolong
     tmp_path: Path, jump: float
 ) -> None:
     clock = FakeClock()
-    decisions = loaded(tmp_path, clock)
+    decisions = await loaded(tmp_path, clock)
     await decisions.accept(VMS, [HOLD], clock.wall())
     await decisions.freeze(VMS, clock.wall() + 600)
     before = decisions.current.value
@@ -106,7 +109,7 @@ async def test_a_clock_that_jumps_while_the_bridge_runs_ends_nothing_and_prolong
 
 async def test_what_another_process_writes_is_seen_within_a_second(tmp_path: Path) -> None:
     clock = FakeClock()
-    decisions, other = loaded(tmp_path, clock), loaded(tmp_path, clock)
+    decisions, other = await loaded(tmp_path, clock), await loaded(tmp_path, clock)
     run = asyncio.create_task(decisions.run())
     await clock.idle()
     await other.accept(VMS, [HOLD], clock.wall())
@@ -120,12 +123,12 @@ async def test_what_another_process_writes_is_seen_within_a_second(tmp_path: Pat
 )
 async def test_a_bad_file_leaves_in_force_what_was_and_says_so(tmp_path: Path, garbage: str) -> None:
     clock = FakeClock()
-    decisions = loaded(tmp_path, clock)
+    decisions = await loaded(tmp_path, clock)
     await decisions.freeze(VMS, clock.wall() + 600)
     before = decisions.current.value
     good = (tmp_path / FILE).read_text()
     (tmp_path / FILE).write_text(garbage)
-    decisions.load()
+    await decisions.load()
     assert decisions.current.value == before
     (problem,) = decisions.problems()
     assert "what was decided before stands" in str(problem)
@@ -133,7 +136,7 @@ async def test_a_bad_file_leaves_in_force_what_was_and_says_so(tmp_path: Path, g
         await decisions.unfreeze(VMS)
     assert (tmp_path / FILE).read_text() == garbage
     (tmp_path / FILE).write_text(good)
-    decisions.load()
+    await decisions.load()
     assert decisions.problems() == ()
 
 
@@ -153,28 +156,26 @@ def test_no_file_is_more_than_a_bad_one(key: str, said: object) -> None:
     assert (document.accepted, document.health, document.frozen) == ({}, {}, {})
 
 
-def test_a_document_that_somebody_else_replaced_is_not_overwritten(tmp_path: Path) -> None:
-    path = tmp_path / FILE
-    write(path, Document(), 0)
-    write(path, Document(frozen={VMS: 1.0}), 1)
-    with pytest.raises(Conflict, match="has version 2, not 1"):
-        write(path, Document(), 1)
-    assert read(path).frozen == {VMS: 1.0}
+async def test_a_document_that_somebody_else_replaced_is_not_overwritten(tmp_path: Path) -> None:
+    first, second = FileShelf(tmp_path / FILE), FileShelf(tmp_path / FILE)
+    await first.write(b"one", None)
+    kept = await second.read()
+    await first.write(b"two", await first.read())
+    for stale in (kept, None):
+        with pytest.raises(Conflict, match="was written by somebody else meanwhile"):
+            await second.write(b"three", stale)
+    now = await second.read()
+    assert now is not None
+    assert now.content == b"two"
 
 
-def test_of_many_writers_at_once_none_is_lost(tmp_path: Path) -> None:
-    path = tmp_path / FILE
-
-    def freeze(number: int) -> None:
-        one = SourceName(f"s{number}")
-        update(path, lambda old: Document(old.version, old.accepted, old.health, {**old.frozen, one: 1.0}))
-
-    writers = [threading.Thread(target=freeze, args=(number,)) for number in range(16)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    document = read(path)
+async def test_of_many_writers_at_once_none_is_lost(tmp_path: Path) -> None:
+    clock = SystemClock()
+    writers = [Decisions(shelf(None, tmp_path), clock) for _ in range(16)]
+    async with asyncio.TaskGroup() as group:
+        for number, writer in enumerate(writers):
+            group.create_task(writer.freeze(SourceName(f"s{number}"), clock.wall() + 60))
+    document = parse((tmp_path / FILE).read_bytes(), FILE)
     assert document.version == 16
     assert len(document.frozen) == 16
 
@@ -183,7 +184,118 @@ def test_of_many_writers_at_once_none_is_lost(tmp_path: Path) -> None:
 async def test_a_decision_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     clock = FakeClock()
     (tmp_path / "file").write_text("in the way")
-    decisions = loaded(tmp_path / "file", clock)
+    decisions = await loaded(tmp_path / "file", clock)
     with pytest.raises(Unavailable, match="nothing was decided"):
         await decisions.freeze(VMS, clock.wall() + 60)
     assert decisions.current.value == {}
+
+
+class Remote(Memory):
+    """A shelf that several replicas share, and that can be out of reach."""
+
+    place = "configmap registry-bridge-decisions"
+    pace = 2.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error: BridgeError | None = None
+        self.silent = asyncio.Event()
+        self.silent.set()
+        self.asked = 0
+
+    async def read(self) -> Kept | None:
+        self.asked += 1
+        await self.silent.wait()
+        if self.error is not None:
+            raise self.error
+        return await super().read()
+
+    async def write(self, content: bytes, replaces: Kept | None) -> None:
+        await self.read()
+        await super().write(content, replaces)
+
+
+async def replica(remote: Remote, clock: FakeClock) -> tuple[Decisions, asyncio.Task[None]]:
+    decisions = Decisions(remote, clock)
+    await decisions.load()
+    return decisions, asyncio.create_task(decisions.run())
+
+
+async def test_what_one_replica_is_told_is_in_force_on_all_of_them_and_on_those_that_come_later() -> None:
+    clock, remote = FakeClock(), Remote()
+    replicas = [await replica(remote, clock) for _ in range(3)]
+    await replicas[0][0].accept(VMS, [HOLD], clock.wall())
+    await clock.advance(2)
+    await replicas[1][0].freeze(VMS, clock.wall() + 600)
+    await clock.advance(2)
+    replicas.append(await replica(remote, clock))
+    assert {len(one.current.value[VMS].accepted) for one, _ in replicas} == {1}
+    assert {one.current.value[VMS].frozen for one, _ in replicas} == {clock.now() + 598}
+    for _, run in replicas:
+        run.cancel()
+
+
+@pytest.mark.parametrize("error", [Unavailable("api: gone"), Denied("api: you may not read it; grant that")])
+async def test_a_shelf_out_of_reach_leaves_in_force_what_was_says_so_once_and_is_asked_ever_more_slowly(
+    error: BridgeError,
+) -> None:
+    clock, remote = FakeClock(), Remote()
+    decisions, run = await replica(remote, clock)
+    await decisions.freeze(VMS, clock.wall() + 500)
+    before = decisions.current.value
+    remote.error, remote.asked = error, 0
+    with capture_logs() as log:
+        await clock.advance(490)
+        assert decisions.current.value == before
+        assert [str(one) for one in decisions.problems()] == [
+            f"{remote.place}: {error}; what was decided before stands"
+        ]
+        assert [one["event"] for one in log] == ["decisions not read"]
+        assert 6 < remote.asked < 40
+        with pytest.raises(type(error)):
+            await decisions.unfreeze(VMS)
+        await clock.advance(20)
+        assert decisions.current.value == {}  # what ends, ends
+    remote.error = None
+    await clock.advance(70)
+    assert decisions.problems() == ()
+    run.cancel()
+
+
+async def test_a_shelf_that_does_not_answer_is_out_of_reach() -> None:
+    clock, remote = FakeClock(), Remote()
+    decisions, run = await replica(remote, clock)
+    remote.silent.clear()
+    told = asyncio.create_task(decisions.freeze(VMS, clock.wall() + 600))
+    await clock.advance(20)
+    (problem,) = decisions.problems()
+    assert "has not answered for 10 s" in str(problem)
+    with pytest.raises(Unavailable, match="has not answered for 10 s; nothing was decided"):
+        await told
+    run.cancel()
+
+
+async def test_a_decision_whose_answer_is_lost_is_to_be_said_again() -> None:
+    class Mute(Remote):
+        async def write(self, content: bytes, replaces: Kept | None) -> None:
+            await super().write(content, replaces)
+            await asyncio.Event().wait()
+
+    clock, remote = FakeClock(), Mute()
+    decisions, run = await replica(remote, clock)
+    told = asyncio.create_task(decisions.freeze(VMS, clock.wall() + 600))
+    await clock.advance(11)
+    with pytest.raises(Unavailable, match="nobody knows whether it was decided: say it again"):
+        await told
+    assert decisions.current.value[VMS].frozen is not None  # as the next look at the shelf told
+    run.cancel()
+
+
+async def test_who_finds_only_others_writing_says_that_nothing_was_decided() -> None:
+    class Busy(Remote):
+        async def write(self, content: bytes, replaces: Kept | None) -> None:
+            raise Conflict("api: another version")
+
+    clock, remote = FakeClock(), Busy()
+    with pytest.raises(Unavailable, match="nothing was decided"):
+        await Decisions(remote, clock).freeze(VMS, clock.wall() + 60)

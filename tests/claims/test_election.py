@@ -82,6 +82,7 @@ async def test_an_election_out_of_reach_is_entered_again_and_the_last_term_ends_
 
     class Fails:
         deployment = "one"
+        shelf = None
         entered = 0
 
         async def terms(self) -> AsyncIterator[Term]:

@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 from bridge.errors import ConfigError, Unavailable
 from bridge.merge import Catalog, Inputs, merge
 from bridge.model import Health, SourceName
-from bridge.runtime.decisions import FILE
 from bridge.runtime.keep import HOPELESS, Keeper
+from bridge.runtime.shelf import FILE
 from bridge.runtime.snapshot_format import decode
 from bridge.testing.clock import FakeClock
 from bridge.testing.memory import MemoryRegistry
