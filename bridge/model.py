@@ -103,7 +103,8 @@ class Endpoint:
         return EndpointId(self.address, self.ports[0].number)
 
 
-def _order(endpoint: Endpoint) -> tuple[str, int]:
+def order(endpoint: Endpoint) -> tuple[str, int]:
+    """Sorts endpoints by their id, without making one for each."""
     return endpoint.address, endpoint.ports[0].number
 
 
@@ -118,9 +119,9 @@ class Service:
     @classmethod
     def of(cls, name: ServiceName, endpoints: Iterable[Endpoint], metadata: Metadata = ()) -> Self:
         """Sort the endpoints by id; ValueError when an id stands twice."""
-        ordered = tuple(sorted(endpoints, key=_order))
+        ordered = tuple(sorted(endpoints, key=order))
         for one, following in pairwise(ordered):
-            if _order(one) == _order(following):
+            if order(one) == order(following):
                 raise ValueError(f"{name}: endpoint {one.id} stands twice")
         return cls(name, ordered, metadata)
 

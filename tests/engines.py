@@ -9,7 +9,6 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from bridge.guard import Removals
 from bridge.kit import Clock
 from bridge.kit.address import Allow
 from bridge.merge import Catalog
@@ -23,18 +22,8 @@ from bridge.screen import Bounds, ScreenPolicy
 from bridge.testing.clock import FakeClock
 from bridge.testing.memory import MemoryRegistry
 from tests.builders import name
+from tests.guards import RULES
 
-REMOVALS = Removals(
-    settled=900,
-    gather=3,
-    small=0.15,
-    source=0.10,
-    confirm=60,
-    last=1800,
-    flood_release=1800,
-    probe=True,
-    session_timeout=0,
-)
 BOUNDS = Bounds(
     services=100_000, endpoints=10_000, ports=32, weight=65_535, pairs=32, key=64, value=256, metadata=4_096
 )
@@ -131,7 +120,7 @@ async def running(
 
     engine = Engine(
         [
-            EngineSource(SourceName(each), each not in set(optional), registry, REMOVALS, screen or policy())
+            EngineSource(SourceName(each), each not in set(optional), registry, RULES, screen or policy())
             for each, registry in registries.items()
         ],
         EngineSettings(settle=settle, start_wait=10, snapshot=folder, max_age=3600, garbage=False),

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from bridge.adapter import Observation
 from bridge.guard import Accepted, Elapsed, Event, Frozen, Guard, Lost, Probed, Removals, Seen, Verdict
-from bridge.model import EndpointId, Service, Services
+from bridge.model import EndpointId, Health, Service, Services
 from bridge.table import share
-from tests.builders import eid, name, services
+from tests.builders import eid, endpoint, hosts, name, service, services
 
 RULES = Removals(
     settled=900,
@@ -21,6 +21,11 @@ RULES = Removals(
     session_timeout=0,
 )
 BLIND = replace(RULES, probe=False)
+
+S = "shop/a"
+TEN = hosts(20)[10:]  # in order as text, too
+OTHERS = hosts(20, net="10.7")[10:]
+OTHER = service("shop/other", *OTHERS)
 
 
 @dataclass
@@ -126,3 +131,7 @@ def open_at(hosts: Iterable[str]) -> Callable[[EndpointId], bool]:
     """A probe that finds just these open."""
     alive = {eid(host) for host in hosts}
     return lambda one: one in alive
+
+
+def coloured(health: Health | None, *them: str, of: str = S) -> Service:
+    return service(of, *(endpoint(host, health=health) for host in them))

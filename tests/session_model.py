@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import pytest
+
 from bridge.xds.messages import CDS, EDS, Interest, Request, Resource, Response
 from bridge.xds.session import BOTH, Session
 
@@ -336,3 +338,64 @@ class Client:
             has = side.has.get(name)
             assert has is None or not is_bad(has)
             assert is_bad(made[name]) or has == made[name], f"cluster {name} does not follow"
+
+
+BOTH_WAYS = pytest.mark.parametrize("delta", [False, True], ids=["sotw", "delta"])
+ONLY_EDS, ONLY_CDS = frozenset([EDS]), frozenset([CDS])
+
+
+def ask(
+    stream: Session, delta: bool, *names: str, type_url: str = EDS, nonce: str = "", version: str = "", drop: str = ""
+) -> Interest:
+    """A request that asks for `names`: in delta besides what was asked for, otherwise instead of it."""
+    if delta:
+        return stream.receive(Request(type_url, nonce, subscribe=names, unsubscribe=tuple(drop.split())))
+    return stream.receive(Request(type_url, nonce, version, names))
+
+
+def reply(
+    stream: Session, delta: bool, response: Response | None, *names: str, error: str | None = None
+) -> Response | None:
+    """An ACK or, with `error`, a NACK of `response`; then the next response."""
+    assert response is not None
+    names = () if delta else names
+    stream.receive(Request(response.type_url, response.nonce, response.version, names, error=error))
+    return stream.take()
+
+
+def synced(shelf: Shelf, delta: bool, *names: str) -> Session:
+    """A stream whose client asked for endpoints and accepted them."""
+    stream = session(shelf, delta)
+    ask(stream, delta, *names)
+    assert reply(stream, delta, stream.take(), *names) is None
+    return stream
+
+
+def told(response: Response | None) -> tuple[dict[str, str], tuple[str, ...]]:
+    assert response is not None
+    return texts(response), response.removed
+
+
+def run(stream: Session, delta: bool, *names: str) -> list[list[str]]:
+    """Answer everything as Envoy would; the names of each response."""
+    responses: list[list[str]] = []
+    response = stream.take()
+    while response is not None:
+        bad = [each.name for each in response.resources if each.body.decode().startswith(BAD)]
+        error = "Error adding/updating cluster(s) " + ", ".join(f"{name}: no good" for name in bad) if bad else None
+        if response.type_url == EDS and bad:
+            error = "malformed assignment"
+        responses.append([each.name for each in response.resources])
+        assert len(responses) < 50
+        response = reply(stream, delta, response, *names, error=error)
+    return responses
+
+
+def clusters(**made: str) -> tuple[Shelf, Session]:
+    """A fresh client of clusters in the state of the world, told all of them."""
+    shelf = Shelf()
+    for name, text in made.items():
+        shelf.put(CDS, name, text)
+    stream = session(shelf, delta=False)
+    ask(stream, False, type_url=CDS)
+    return shelf, stream

@@ -25,7 +25,7 @@ from bridge.guard.values import (
     Seen,
     Verdict,
 )
-from bridge.model import Endpoint, EndpointId, Health, Service, ServiceName, Services
+from bridge.model import Endpoint, EndpointId, Health, Service, ServiceName, Services, order
 from bridge.table import Table, changed
 
 ASK_AGAIN = 5.0  # seconds after which a refresh that brought nothing is asked for again
@@ -369,7 +369,7 @@ class Guard:
             endpoints = tuple(self._health.believed((name, one.id), one) for one in endpoints)
         if track is None or not held:
             return seen if seen is None or endpoints == seen.endpoints else replace(seen, endpoints=endpoints)
-        endpoints = tuple(sorted((*endpoints, *held), key=_order))
+        endpoints = tuple(sorted((*endpoints, *held), key=order))
         believed = Service(name, endpoints, track.metadata if seen is None else seen.metadata)
         before: Service | None = self._served.get(name)
         return before if before == believed else believed
@@ -410,10 +410,6 @@ class Guard:
             self._probes.due,
         )
         return None if first == inf else first + self._offset
-
-
-def _order(endpoint: Endpoint) -> tuple[str, int]:
-    return endpoint.address, endpoint.ports[0].number
 
 
 def _sees(service: Service | None, endpoint_id: EndpointId) -> bool:

@@ -20,7 +20,7 @@ from typing import Any, cast
 from rich.console import Console
 
 from bridge.adapter import Observation
-from bridge.guard import Guard, Removals, Seen
+from bridge.guard import Guard, Seen
 from bridge.merge import Input, Inputs, merge
 from bridge.model import Endpoint, Locality, Port, Service, ServiceName, Services, SourceName
 from bridge.table import Table
@@ -30,23 +30,13 @@ from bridge.xds.names import Names
 from bridge.xds.resources import WILDCARD, Resources
 from bridge.xds.session import Session
 from tests.bench.report import Row, middle, show
+from tests.guards import BLIND
 
 SIZES = (1_000, 10_000, 50_000)
 ENDPOINTS = 10
 WATCHED = 1_000  # services that somebody subscribes to, and that change
 STAGES = ("guard", "merge", "resources")
 
-REMOVALS = Removals(
-    settled=900.0,
-    gather=3.0,
-    small=0.15,
-    source=0.10,
-    confirm=60.0,
-    last=1800.0,
-    flood_release=1800.0,
-    probe=False,
-    session_timeout=0.0,
-)
 POLICY = Policy(None, ClusterPolicy(1.0, "round_robin", OutlierDetection(5, 10.0, 30.0, 10)))
 PORTS = (Port("http", 8080),)
 PLACES = [Locality("eu", f"eu-{zone}") for zone in "abc"]
@@ -80,7 +70,7 @@ class Core:
     def __init__(self, services: int) -> None:
         self.now = 0.0
         self.services = inventory(services, ENDPOINTS)
-        self.guard = Guard(REMOVALS, None)
+        self.guard = Guard(BLIND, None)
         self.resources = Resources(Names(), lambda _: POLICY)
         self.inputs = Inputs((Input(SourceName("vms"), self._seen()),))
         self.catalog = merge(self.inputs, None)
@@ -185,7 +175,7 @@ def fill(services: int, endpoints: int, sources: int) -> dict[str, float]:
 
     observed = [inventory(services, endpoints, source) for source in range(sources)]
     mark("model")
-    guards = [Guard(REMOVALS, None) for _ in observed]
+    guards = [Guard(BLIND, None) for _ in observed]
     believed = [
         guard.step(Seen(Observation(one, 1)), 0.0).services for guard, one in zip(guards, observed, strict=True)
     ]

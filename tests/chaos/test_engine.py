@@ -19,7 +19,8 @@ from bridge.runtime.engine import Engine, EngineSettings, EngineSource
 from bridge.testing.clock import FakeClock
 from bridge.testing.memory import MemoryRegistry
 from tests.builders import hosts, name, service
-from tests.engines import REMOVALS, policy, running, until
+from tests.engines import policy, running, until
+from tests.guards import RULES
 
 ROOT = Path(__file__).parents[2]
 WEB = name("shop/web")
@@ -37,7 +38,7 @@ async def test_what_went_missing_is_deleted_when_its_port_is_closed_and_held_whe
         where = ["{}:{}".format(*it.getsockname()) for it in ports]
         vms = MemoryRegistry(service("shop/web", *where))
         engine = Engine(
-            [EngineSource(SourceName("vms"), True, vms, REMOVALS, policy(allow_loopback=True))],
+            [EngineSource(SourceName("vms"), True, vms, RULES, policy(allow_loopback=True))],
             EngineSettings(settle=0.1, start_wait=10, snapshot=None, max_age=3600, garbage=True),
             SystemClock(),
             lambda _: None,
@@ -72,12 +73,13 @@ from bridge.runtime.clock import SystemClock
 from bridge.runtime.engine import Engine, EngineSettings, EngineSource
 from bridge.testing.memory import MemoryRegistry
 from tests.builders import hosts, service
-from tests.engines import REMOVALS, policy
+from tests.engines import policy
+from tests.guards import RULES
 
 async def main():
     vms = MemoryRegistry()
     engine = Engine(
-        [EngineSource(SourceName("vms"), True, vms, REMOVALS, policy())],
+        [EngineSource(SourceName("vms"), True, vms, RULES, policy())],
         EngineSettings(settle=0.01, start_wait=10, snapshot=Path(sys.argv[1]), max_age=3600, garbage=True),
         SystemClock(),
         lambda catalog: None,
