@@ -7,7 +7,7 @@ decided here.
 
 import sys
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -120,11 +120,14 @@ class KubeSlice:
 
 @dataclass(frozen=True, slots=True)
 class KubeNode:
-    """A Node; `addresses` are pairs of type and address, such as InternalIP."""
+    """A Node; `addresses` are pairs of type and address, such as InternalIP.
+
+    Two versions that say the same are equal: a node writes its heartbeat into itself every few minutes.
+    """
 
     key: Key
     uid: str
-    version: str
+    version: str = field(compare=False)
     addresses: tuple[tuple[str, str], ...]
     region: str
     zone: str

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from adapters.kubernetes.objects import KubeNode, node_of, service_of, slice_of
-from adapters.kubernetes.translate import NO_NODES, Scope, Translated, held, translate
+from adapters.kubernetes.parts import NO_NODES, Scope
+from adapters.kubernetes.translate import Translated, held, translate
 from bridge.model import NOWHERE, Health, Locality, Port
 from tests import kube
 from tests.kube import bridged, row, service, slice_
 
-SCOPE = Scope(NOWHERE, "", "primary", frozenset({"us"}))
+SCOPE = Scope(NOWHERE, "", "primary", "pod", frozenset({"us"}))
 PAYMENTS = service("shop/payments", "http:80", "grpc:90", selector={"app": "payments"})
 VMS = service("shop/payments", "http:80")
 
@@ -40,7 +41,7 @@ def test_pods_of_a_selector_are_read_with_their_ports_places_and_names() -> None
             ports=("grpc:9090", "http:8080"),
         ),
         nodes=(kube.node("node-1", "192.0.2.1", region="eu", zone="eu-1a"),),
-        scope=Scope(Locality("far", "", ""), "pods", "primary", frozenset()),
+        scope=Scope(Locality("far", "", ""), "pods", "primary", "pod", frozenset()),
     )
     assert found.problems == ()
     assert found.service is not None

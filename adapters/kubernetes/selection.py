@@ -1,0 +1,76 @@
+"""Which Services count: by namespace, name, labels and their own word."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Self
+
+from adapters.kubernetes.objects import SYNC, KubeService
+from adapters.kubernetes.selector import Selector
+from bridge.adapter import Problem
+from bridge.kit.names import Pattern, label
+from bridge.kit.place import excerpt
+from bridge.model import ServiceName
+
+ANY: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """Which namespaces count: the `named` ones and, when `every`, all others but the excepted and `kube-*`."""
+
+    every: bool
+    named: frozenset[str]
+    excepted: frozenset[str]
+
+    @classmethod
+    def of(cls, names: Iterable[str], excepted: Iterable[str]) -> Self:
+        """`names` may hold `*`; ValueError when a name is none, or stands on both sides."""
+        said, without = set(names), frozenset(map(label, excepted))
+        named = frozenset(label(one) for one in said - {ANY})
+        if both := sorted(named & without):
+            raise ValueError(f"{excerpt(both[0])} is named and excepted; remove one of them")
+        return cls(ANY in said, named, without)
+
+    def admit(self, namespace: str) -> bool:
+        if namespace in self.named:
+            return True
+        return self.every and namespace not in self.excepted and not namespace.startswith("kube-")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which Services count; with `opt_in` those only that say so of themselves. Any of the `services` is enough."""
+
+    namespaces: Namespaces
+    services: tuple[Pattern, ...]
+    selector: Selector
+    opt_in: bool
+
+    def admits(self, service: KubeService) -> bool:
+        """Whether the Service counts; one that is a name for another host never does."""
+        if service.type == "ExternalName" or not self.namespaces.admit(service.key.namespace):
+            return False
+        said = asked(service)
+        if said is False or (self.opt_in and said is None):
+            return False
+        name = ServiceName(*service.key)
+        return any(one.matches(name) for one in self.services) and self.selector.admits(dict(service.labels))
+
+
+def pattern(glob: str) -> Pattern:
+    """A glob over the name of a Service in any namespace, or over `namespace/name`; ValueError when it is none."""
+    return Pattern(glob if "/" in glob else f"{ANY}/{glob}")
+
+
+def asked(service: KubeService) -> bool | None:
+    """What the Service says of itself by its annotation, None when nothing that can be understood."""
+    return {"true": True, "false": False}.get(dict(service.annotations).get(SYNC, ""))
+
+
+def misunderstood(service: KubeService) -> Problem | None:
+    """The annotation by which a Service says something of itself that cannot be understood."""
+    said = dict(service.annotations).get(SYNC)
+    if said is None or asked(service) is not None:
+        return None
+    what = f'annotation {SYNC} is {excerpt(said)}, and counts as nothing: write "true" or "false"'
+    return Problem("annotation", str(service.key), what, ServiceName(*service.key))
