@@ -74,7 +74,7 @@ def part(slice_: KubeSlice, order: tuple[str, ...], nodes: Nodes, scope: Scope) 
         return Part(slice_, (), (Flaw("mark", where, what),))
     ports, lacking = _ports(slice_.ports, order if stamp is None else ())
     if slice_.rows and not ports:
-        what = "it has no port with a number, which means any port; its endpoints are left out: give it one"
+        what = "there is no port with a number, which would mean any; its endpoints are left out: write one"
         return Part(slice_, (), (Flaw("port", where, what, len(slice_.rows)),))
     flaws = [Flaw("port", where, f"port {one} has no number, which means any port; it is left out") for one in lacking]
     extras, unclear = decode(slice_.extras if stamp is not None else "")

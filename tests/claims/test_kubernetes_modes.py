@@ -56,6 +56,7 @@ def test_a_node_with_ready_pods_weighs_as_much_as_it_has() -> None:
         exposed(),
         pods(row("10.1.0.1", nodeName="n1"), row("10.1.0.2", nodeName="n1"), row("10.1.0.3", nodeName="n2")),
         pods(row("10.1.0.2", nodeName="n1"), row("10.1.0.4", nodeName="n1", conditions=UNREADY), name="shop/web-2"),
+        pods(row("10.1.0.2", nodeName="n1", conditions=UNREADY), name="shop/web-3"),
     )
     assert says(found) == {"192.0.2.1:30080": (Health.HEALTHY, 2), "192.0.2.2:30080": (Health.HEALTHY, 1)}
     assert found.service is not None
