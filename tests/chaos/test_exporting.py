@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.test_app import PAYMENTS, Process, command, inventory, started, until, until_async
+from tests.observed import as_written
 
 LEDGER = "shop/ledger"
 
@@ -150,14 +151,14 @@ async def test_who_stops_leaves_everything_and_who_comes_after_finds_its_own(
 ) -> None:
     await bridge.end(number)
     assert bridge.holds(1, 2, 3)
-    stood = bridge.targets.stat()
+    stood = as_written(bridge.targets)
     bridge.write(inventory("10.0.0.1", "10.0.0.2", "10.0.0.3"))
     again = Writer(bridge.folder)
     async with started(again):
         await again.until_ready()
         row = await again.until_state("targets.json", "in step")
         assert (row["made"], row["withheld"]) == ({}, {})
-        assert again.targets.stat() == stood, "not even written anew"
+        assert as_written(again.targets) == stood, "not even written anew"
         again.write(inventory("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"))
         await until(lambda: again.holds(1, 2, 3, 4), "it follows again")
 

@@ -6,6 +6,7 @@ import gzip
 import json
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from bridge.errors import Unavailable
 from bridge.testing.ports import free_port
 from tests.chaos.test_static_files import Watched
 from tests.envoy.certificates import Authority
+from tests.observed import observing
 
 SECRET = "hunter2-is-a-secret"
 JSON = {"Content-Type": "application/json"}
@@ -67,24 +69,18 @@ async def server() -> AsyncIterator[Server]:
         yield running
 
 
-@contextlib.asynccontextmanager
-async def watching(folder: Path, **keys: Any) -> AsyncIterator[Watched]:
+def watched(folder: Path, **keys: Any) -> Watched:
     said = {"name": "vms", "kind": "static", "namespace": "shop", **keys}
-    watched = Watched(Settings.model_validate(said, context={"folder": folder}))
-    task = asyncio.create_task(watched.run())
-    try:
-        await watched.until(lambda: True)
-        yield watched
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
+    return Watched(Settings.model_validate(said, context={"folder": folder}))
+
+
+def watching(folder: Path, **keys: Any) -> AbstractAsyncContextManager[Watched]:
+    return observing(watched(folder, **keys))
 
 
 async def unavailable(folder: Path, **keys: Any) -> str:
-    said = {"name": "vms", "kind": "static", "namespace": "shop", **keys}
-    watched = Watched(Settings.model_validate(said, context={"folder": folder}))
     with pytest.raises(Unavailable) as caught:
-        await asyncio.wait_for(watched.run(), 30)
+        await asyncio.wait_for(watched(folder, **keys).run(), 30)
     return str(caught.value)
 
 
@@ -157,8 +153,8 @@ async def test_after_a_bad_answer_the_last_list_stands(
         server.answer = answer
         await watched.answered()
         assert watched.addresses() == ["10.0.0.1"]
-        assert why in watched.why
-        assert watched.why.startswith(f"{server.url}?…")
+        assert why in watched.problems
+        assert watched.problems.startswith(f"{server.url}?…")
         assert SECRET not in repr(watched.now)
         (unread,) = watched.now.unread
         assert unread.part == f"{server.url}?…"

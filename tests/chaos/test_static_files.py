@@ -4,21 +4,21 @@ import asyncio
 import contextlib
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
 from adapters.static.settings import Settings
 from adapters.static.watch import Watch
-from bridge.adapter import Observation
 from bridge.errors import Unavailable
 from bridge.kit import Kit
 from bridge.model import ServiceName
 from bridge.runtime.clock import SystemClock
-from tests.capabilities import CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, without
+from tests.observed import PATIENCE, Observed, observing
 
-PATIENCE = 20.0
+pytestmark = pytest.mark.usefixtures("unprivileged")
 
 
 def inventory(*addresses: str, service: str = "a") -> str:
@@ -30,63 +30,19 @@ def opened(*files: Path | str) -> Settings:
     return Settings.model_validate({"name": "vms", "kind": "static", "files": [str(file) for file in files]})
 
 
-@pytest.fixture(autouse=True)
-def may_not_read_everything() -> Iterator[None]:
-    """Root reads what its permissions forbid, by two capabilities that its tests here do without."""
-    with without(CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-        yield
-
-
-class Watched:
-    """A source that is observed, and the newest thing that it said."""
+class Watched(Observed):
+    """An inventory that is watched."""
 
     def __init__(self, settings: Settings) -> None:
-        self.source = settings.open(Kit("vms", SystemClock()))
-        self.seen: list[Observation] = []
-        self._news = asyncio.Event()
-
-    async def run(self) -> None:
-        async with contextlib.aclosing(self.source.observe()) as observations:  # type: ignore[type-var]
-            async for observation in observations:
-                self.seen.append(observation)
-                self._news.set()
-
-    @property
-    def now(self) -> Observation:
-        return self.seen[-1]
+        super().__init__(settings.open(Kit("vms", SystemClock())))
 
     def addresses(self, service: str = "a") -> list[str]:
         said = self.now.services.get(ServiceName("shop", service))
         return [] if said is None else [endpoint.address for endpoint in said.endpoints]
 
-    @property
-    def why(self) -> str:
-        return "\n".join(map(str, self.now.problems))
 
-    async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not (self.seen and true()):
-                self._news.clear()
-                await self._news.wait()
-
-    async def answered(self) -> None:
-        """Until everything was read again."""
-        before = self.now.read
-        self.source.refresh()
-        await self.until(lambda: self.now.read > before)
-
-
-@contextlib.asynccontextmanager
-async def watching(*files: Path | str) -> AsyncIterator[Watched]:
-    watched = Watched(opened(*files))
-    task = asyncio.create_task(watched.run())
-    try:
-        await watched.until(lambda: True)
-        yield watched
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+def watching(*files: Path | str) -> AbstractAsyncContextManager[Watched]:
+    return observing(Watched(opened(*files)))
 
 
 def put(path: Path, text: str | bytes) -> None:
@@ -287,7 +243,7 @@ async def test_the_last_good_view_of_a_broken_file_stands_until_it_is_mended(
     async with watching(vms) as source:
         good = source.now.services
         break_(vms)
-        await source.until(lambda: why in source.why)
+        await source.until(lambda: why in source.problems)
         await source.answered()
         assert source.now.services is good
         (problem,) = source.now.problems
@@ -344,7 +300,7 @@ async def test_new_files_of_a_pattern_join_and_vanished_ones_are_remembered(vms:
         await source.until(lambda: source.addresses("b") == ["10.0.0.3"])
         assert source.now.parts == 2
         vms.unlink()
-        await source.until(lambda: "vms.yaml: is not there" in source.why)
+        await source.until(lambda: "vms.yaml: is not there" in source.problems)
         assert source.addresses("a") == ["10.0.0.1", "10.0.0.2"]
         put(vms.with_name("more.yaml"), inventory("10.0.0.4", service="b"))
         await source.until(lambda: source.addresses("b") == ["10.0.0.4"])
@@ -416,7 +372,7 @@ async def test_a_folder_that_was_replaced_is_followed_again(how: str, tmp_path: 
         else:
             (folder / "vms.yaml").unlink()
             folder.rmdir()
-        await source.until(lambda: "is not there" in source.why)
+        await source.until(lambda: "is not there" in source.problems)
         assert source.addresses() == ["10.0.0.1"]
         folder.mkdir()
         put(folder / "vms.yaml", inventory("10.0.0.2"))

@@ -14,6 +14,7 @@ from adapters.static.records import Scope
 from bridge.cli import main
 from bridge.errors import BridgeError, ConfigError, Rejected
 from bridge.model import NOWHERE
+from tests.observed import as_written
 
 HTTP = [("http", 8080)]
 
@@ -48,9 +49,9 @@ def test_what_is_registered_is_in_the_inventory(tmp_path: Path) -> None:
 def test_registering_twice_writes_once(tmp_path: Path) -> None:
     path = tmp_path / "vms.yaml"
     register(path, "shop/payments", "10.0.0.1", HTTP, {})
-    before = path.stat()
+    before = as_written(path)
     assert register(path, "shop/payments", "10.0.0.1", HTTP, {}).endswith("already; nothing is written")
-    assert path.stat() == before
+    assert as_written(path) == before
 
 
 def test_an_endpoint_under_the_same_address_and_port_is_replaced(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_what_is_deregistered_is_gone_and_an_inventory_of_nothing_says_so(tmp_pa
 def test_what_is_not_there_cannot_be_deregistered(tmp_path: Path) -> None:
     path = tmp_path / "vms.yaml"
     register(path, "shop/payments", "10.0.0.1", HTTP, {})
-    before = path.stat()
+    before = as_written(path)
     for name, address, port in (
         ("shop/cart", "10.0.0.1", None),
         ("shop/payments", "10.0.0.2", None),
@@ -82,7 +83,7 @@ def test_what_is_not_there_cannot_be_deregistered(tmp_path: Path) -> None:
     ):
         with pytest.raises(BridgeError, match=r"has no endpoint at 10\.0\.0\..*; nothing is written"):
             deregister(path, name, address, port)
-    assert path.stat() == before
+    assert as_written(path) == before
 
 
 @pytest.mark.promise("law-5")
