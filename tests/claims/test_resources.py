@@ -1,91 +1,17 @@
 """What is told under which name, and who must look again."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, cast
-
 import pytest
-from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
-from google.protobuf.any_pb2 import Any as AnyMessage
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bridge.merge import Catalog, Input, Inputs, merge
-from bridge.model import Endpoint, Health, Port, Service, ServiceName, SourceName
+from bridge.model import Health, Port, Service, ServiceName, SourceName
 from bridge.traffic import ANY, ClusterPolicy, Policy
-from bridge.xds.messages import CDS, EDS, Request, Resource
+from bridge.xds.messages import CDS, EDS, Request
 from bridge.xds.names import Names
 from bridge.xds.resources import WILDCARD, Resources
 from bridge.xds.session import Session
 from tests.builders import endpoint, name, service, services
-
-PLAIN = Policy(None, ClusterPolicy(1.0, "round_robin", None))
-VMS = SourceName("vms")
-
-
-class World:
-    """A catalog that changes, the resources that follow it, and somebody who looks at them."""
-
-    def __init__(self, **options: Any) -> None:
-        self.policies: dict[ServiceName, Policy] = {}
-        self.resources = Resources(Names(), self.policy, **options)
-        self.before: tuple[Inputs, Catalog] | None = None
-
-    def policy(self, service: ServiceName) -> Policy:
-        return self.policies.get(service, PLAIN)
-
-    def publish(self, *them: Service, seen: bool = True) -> dict[str, dict[str, list[str]]]:
-        inputs = Inputs((Input(VMS, services(*them), seen),))
-        catalog = merge(inputs, self.before)
-        self.before = (inputs, catalog)
-        return readable(self.resources.publish(catalog))
-
-    def subscribe(self, who: str, *names: str, type_url: str = EDS) -> None:
-        for one in names:
-            self.resources.subscribe(type_url, one, ANY, session(who))
-            self.resources.get(type_url, one, ANY)
-
-    def unsubscribe(self, who: str, *names: str, type_url: str = EDS) -> None:
-        for one in names:
-            self.resources.unsubscribe(type_url, one, ANY, session(who))
-
-    def get(self, name: str, type_url: str = EDS) -> Resource | None:
-        return self.resources.get(type_url, name, ANY)
-
-    def hosts(self, name: str) -> list[str] | None:
-        """What an Envoy reads under that name; None when nobody can answer."""
-        resource = self.get(name)
-        if resource is None:
-            return None
-        told = unpacked(resource)
-        assert told.cluster_name == resource.name == name
-        return [
-            f"{host.endpoint.address.socket_address.address}:{host.endpoint.address.socket_address.port_value}"
-            for group in told.endpoints
-            for host in group.lb_endpoints
-        ]
-
-
-def session(who: str) -> Session:
-    return cast("Session", who)  # to resources a session is a key
-
-
-def readable(changes: Mapping[Session, Any]) -> dict[str, dict[str, list[str]]]:
-    return cast("dict[str, dict[str, list[str]]]", dict(changes))
-
-
-def unpacked(resource: Resource) -> Any:
-    packed = AnyMessage.FromString(resource.body)
-    kind: Any = {EDS: endpoint_pb2.ClusterLoadAssignment, CDS: cluster_pb2.Cluster}[packed.type_url]
-    return kind.FromString(packed.value)
-
-
-def pay(*endpoints: str | Endpoint) -> Service:
-    return service("shop/payments", *endpoints)
-
-
-BOTH = endpoint("10.0.0.1:80", more=[Port("grpc", 9000)])
-
+from tests.resourcing import BOTH, PLAIN, VMS, World, cluster_names, pay, readable, session, unpacked
 
 # Names
 
@@ -335,16 +261,86 @@ def test_while_a_source_is_waited_for_an_envoy_that_has_hosts_is_not_told_fewer(
     first = stream.send(asked)
     assert first == ({"data/db": 1, "shop/payments": -1} if delta else {"data/db": 1})  # -1 leaves its hosts alone
     stream.session.receive(Request(EDS, nonce="1", names=() if delta else names))
-    for session, types in world.resources.publish(both(SAID, MORE)).items():
-        session.touch(EDS, types[EDS])
+    for one, types in world.resources.publish(both(SAID, MORE)).items():
+        one.touch(EDS, types[EDS])
     assert stream.take() == {"shop/payments": 2}
 
 
+# What operators ask
+
+
+def test_operators_see_the_default_port_and_who_asks_for_a_service_under_which_names() -> None:
+    world = World()
+    world.publish(pay(BOTH))
+    payments = name("shop/payments")
+    assert world.resources.served(payments) is None
+    world.subscribe("envoy", "shop/payments", "shop/payments:grpc", "shop/cart")
+    world.subscribe("another", "shop/payments")
+    assert world.resources.served(payments) == "http"
+    assert world.resources.served(name("shop/cart")) is None
+    told = {one: world.get(one) for one in ("shop/payments", "shop/payments:grpc")}
+    assert world.resources.asked(payments) == {
+        one: (2 - one.endswith("grpc"), resource.version) for one, resource in told.items() if resource
+    }
+    assert world.resources.asked(name("shop/cart")) == {"shop/cart": (1, "")}
+    assert world.resources.asked(name("data/db")) == {}
+
+
+# Policies
+
+
+def test_a_new_policy_touches_what_it_changes_and_nothing_else() -> None:
+    world = World()
+    world.publish(pay(BOTH), service("shop/cart", BOTH))
+    world.subscribe("envoy", "shop/payments", "shop/payments:grpc", "shop/cart")
+    world.subscribe("cds", WILDCARD, "shop/payments", type_url=CDS)
+    for one in cluster_names(world):
+        world.get(one, CDS)
+    world.policies[name("shop/payments")] = Policy("grpc", PLAIN.cluster)
+    assert readable(world.resources.reload(world.policy)) == {
+        "envoy": {EDS: ["shop/payments"]},
+        "cds": {CDS: ["shop/payments:grpc", "shop/payments:http"]},
+    }
+    assert world.hosts("shop/payments") == ["10.0.0.1:9000"]
+    world.policies[name("shop/payments")] = Policy("grpc", ClusterPolicy(2.0, "random", None))
+    changes = readable(world.resources.reload(world.policy))
+    assert {who: {kind: set(names) for kind, names in them.items()} for who, them in changes.items()} == {
+        "cds": {CDS: {"shop/payments"}}
+    }
+    assert readable(world.resources.reload(world.policy)) == {}
+
+
+def test_a_policy_is_asked_for_once_a_service() -> None:
+    asked: list[ServiceName] = []
+
+    def policy(service: ServiceName) -> Policy:
+        asked.append(service)
+        return PLAIN
+
+    world = World()
+    world.resources = Resources(Names(), policy)
+    world.publish(pay("10.0.0.1:80"))
+    world.subscribe("envoy", "shop/payments", "shop/payments:http")
+    world.publish(pay("10.0.0.2:80"))
+    assert asked == [name("shop/payments")]
+
+
+# What cannot be written
+
+
+@pytest.mark.promise("law-9", "xDS-10")
+def test_what_cannot_be_written_leaves_the_last_good_one_and_says_why() -> None:
+    world = World()
+    world.publish(pay("10.0.0.1:80"), service("shop/cart", "10.0.1.1:80"))
+    world.subscribe("envoy", "shop/payments", "shop/cart")
+    assert world.publish(pay("vm7.example:80"), service("shop/cart", "10.0.1.2:80")) == {"envoy": {EDS: ["shop/cart"]}}
+    assert world.hosts("shop/payments") == ["10.0.0.1:80"]
+    assert world.resources.refused == {(EDS, "shop/payments"): "'vm7.example' is not an IP address"}
+    assert world.publish(pay("10.0.0.2:80"), service("shop/cart", "10.0.1.2:80")) == {"envoy": {EDS: ["shop/payments"]}}
+    assert world.resources.refused == {}
+
+
 # Clusters
-
-
-def cluster_names(world: World) -> list[str]:
-    return list(world.resources.store(ANY).clusters())
 
 
 def test_there_is_one_cluster_a_port_and_the_default_ports_has_the_services_name() -> None:
@@ -436,161 +432,3 @@ def test_clusters_asked_for_by_somebody_who_does_not_look_on_are_forgotten() -> 
     world.publish(pay("10.0.0.2:80"))
     assert size(world.resources) == empty
     assert cluster_names(world) == ["shop/payments"]
-
-
-# What operators ask
-
-
-def test_operators_see_the_default_port_and_who_asks_for_a_service_under_which_names() -> None:
-    world = World()
-    world.publish(pay(BOTH))
-    payments = name("shop/payments")
-    assert world.resources.served(payments) is None
-    world.subscribe("envoy", "shop/payments", "shop/payments:grpc", "shop/cart")
-    world.subscribe("another", "shop/payments")
-    assert world.resources.served(payments) == "http"
-    assert world.resources.served(name("shop/cart")) is None
-    told = {one: world.get(one) for one in ("shop/payments", "shop/payments:grpc")}
-    assert world.resources.asked(payments) == {
-        one: (2 - one.endswith("grpc"), resource.version) for one, resource in told.items() if resource
-    }
-    assert world.resources.asked(name("shop/cart")) == {"shop/cart": (1, "")}
-    assert world.resources.asked(name("data/db")) == {}
-
-
-# Policies
-
-
-def test_a_new_policy_touches_what_it_changes_and_nothing_else() -> None:
-    world = World()
-    world.publish(pay(BOTH), service("shop/cart", BOTH))
-    world.subscribe("envoy", "shop/payments", "shop/payments:grpc", "shop/cart")
-    world.subscribe("cds", WILDCARD, "shop/payments", type_url=CDS)
-    for one in cluster_names(world):
-        world.get(one, CDS)
-    world.policies[name("shop/payments")] = Policy("grpc", PLAIN.cluster)
-    assert readable(world.resources.reload(world.policy)) == {
-        "envoy": {EDS: ["shop/payments"]},
-        "cds": {CDS: ["shop/payments:grpc", "shop/payments:http"]},
-    }
-    assert world.hosts("shop/payments") == ["10.0.0.1:9000"]
-    world.policies[name("shop/payments")] = Policy("grpc", ClusterPolicy(2.0, "random", None))
-    changes = readable(world.resources.reload(world.policy))
-    assert {who: {kind: set(names) for kind, names in them.items()} for who, them in changes.items()} == {
-        "cds": {CDS: {"shop/payments"}}
-    }
-    assert readable(world.resources.reload(world.policy)) == {}
-
-
-def test_a_policy_is_asked_for_once_a_service() -> None:
-    asked: list[ServiceName] = []
-
-    def policy(service: ServiceName) -> Policy:
-        asked.append(service)
-        return PLAIN
-
-    world = World()
-    world.resources = Resources(Names(), policy)
-    world.publish(pay("10.0.0.1:80"))
-    world.subscribe("envoy", "shop/payments", "shop/payments:http")
-    world.publish(pay("10.0.0.2:80"))
-    assert asked == [name("shop/payments")]
-
-
-# What cannot be written
-
-
-@pytest.mark.promise("law-9", "xDS-10")
-def test_what_cannot_be_written_leaves_the_last_good_one_and_says_why() -> None:
-    world = World()
-    world.publish(pay("10.0.0.1:80"), service("shop/cart", "10.0.1.1:80"))
-    world.subscribe("envoy", "shop/payments", "shop/cart")
-    assert world.publish(pay("vm7.example:80"), service("shop/cart", "10.0.1.2:80")) == {"envoy": {EDS: ["shop/cart"]}}
-    assert world.hosts("shop/payments") == ["10.0.0.1:80"]
-    assert world.resources.refused == {(EDS, "shop/payments"): "'vm7.example' is not an IP address"}
-    assert world.publish(pay("10.0.0.2:80"), service("shop/cart", "10.0.1.2:80")) == {"envoy": {EDS: ["shop/payments"]}}
-    assert world.resources.refused == {}
-
-
-# The laws
-
-SERVICES = [name(text) for text in ("shop/a", "shop/b", "data/c")]
-ports = st.lists(
-    st.tuples(st.sampled_from(["", "http", "grpc"]), st.integers(80, 82)),
-    min_size=1,
-    max_size=2,
-    unique_by=lambda port: port[1],
-)
-endpoints = st.builds(
-    lambda host, some, health: Endpoint(f"10.0.0.{host}", tuple(Port(*port) for port in some), health),
-    st.integers(1, 3),
-    ports,
-    st.sampled_from([None, *Health]),
-)
-views = st.dictionaries(
-    st.sampled_from(SERVICES), st.lists(endpoints, max_size=2, unique_by=lambda e: e.address), max_size=3
-)
-spellings = st.sampled_from([f"{one}{port}" for one in SERVICES for port in ("", ":http", ":grpc", ":80")])
-interest = st.tuples(
-    st.sampled_from(["x", "y"]), st.sampled_from([EDS, CDS]), spellings | st.just(WILDCARD), st.booleans()
-)
-policies: list[Policy] = [PLAIN, Policy("http", PLAIN.cluster), Policy(81, ClusterPolicy(2.0, "random", None))]
-steps = st.lists(
-    st.tuples(
-        views, st.lists(interest, max_size=4), st.dictionaries(st.sampled_from(SERVICES), st.sampled_from(policies))
-    ),
-    min_size=1,
-    max_size=5,
-)
-PINNED: Callable[[Policy], Policy] = lambda policy: Policy(policy.port or "http", policy.cluster)  # noqa: E731
-
-
-@given(steps)
-def test_who_looks_again_when_told_has_what_somebody_who_starts_now_would_get(steps: list[Any]) -> None:
-    """With the default port pinned by policy: without one it depends on what was served before, as it should."""
-    world = World()
-    looking: set[tuple[str, str, str]] = set()
-    has: dict[tuple[str, str, str], Resource | None] = {}
-    for view, interests, chosen in steps:
-        told = world.publish(*(Service.of(one, some) for one, some in view.items()))
-        world.policies = {one: PINNED(chosen.get(one, PLAIN)) for one in SERVICES}
-        for changes in (told, readable(world.resources.reload(world.policy))):
-            for who, types in changes.items():
-                for type_url, names in types.items():
-                    for one in names:
-                        assert {(who, type_url, one), (who, type_url, WILDCARD)} & looking
-                        has[who, type_url, one] = world.get(one, type_url)
-        for who, type_url, one, wanted in interests:
-            if one == WILDCARD and type_url == EDS:
-                continue
-            if not wanted:
-                world.unsubscribe(who, one, type_url=type_url)
-                looking.discard((who, type_url, one))
-                continue
-            looking.add((who, type_url, one))
-            world.resources.subscribe(type_url, one, ANY, session(who))
-            for each in cluster_names(world) if one == WILDCARD else [one]:
-                has[who, type_url, each] = world.get(each, type_url)
-        fresh = Resources(Names(), world.policy)
-        assert world.before
-        fresh.publish(world.before[1])
-        clusters = fresh.clusters()
-        for who, type_url, one in looking:
-            if one == WILDCARD:
-                assert set(cluster_names(world)) >= set(clusters)
-                for each in cluster_names(world):
-                    assert has[who, CDS, each] == world.get(each, CDS)
-                continue
-            mine, expected = has[who, type_url, one], fresh.get(type_url, one, ANY)
-            if expected is None and type_url == EDS:
-                assert mine is None or mine == fresh.empty(one)  # gone, and not forgotten while looked at
-            elif world.before[1].services.get(fresh_service(one)) and type_url == CDS:
-                assert expected is None or mine == expected  # an empty service keeps its clusters
-            else:
-                assert mine == expected
-
-
-def fresh_service(spelling: str) -> ServiceName:
-    asked = Names().parse(spelling)
-    assert asked
-    return asked.service

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from hypothesis import given
-from hypothesis import strategies as st
 
 from adapters.static import emit
 from adapters.static.convert import endpointslice, envoy, haproxy, istio, nginx
@@ -477,78 +475,3 @@ def test_every_converter_is_found_by_its_name() -> None:
         module.__name__.rpartition(".")[2]: module.convert for module in (endpointslice, envoy, haproxy, istio, nginx)
     }
     assert {name: found.get(name) for name in expected} == expected
-
-
-# any input
-
-
-def survives(convert: Convert, text: str) -> None:
-    try:
-        services, problems = convert(text, "f", "shop")
-    except ConfigError as error:
-        said = [str(error)]
-    else:
-        said = [str(problem) for problem in problems]
-        assert emit.text(services.values())
-    for one in said:
-        assert one.startswith("f")
-        assert one.isprintable()
-        assert len(one) < 2000
-
-
-lines = st.sampled_from([line for text in (HAPROXY, NGINX) for line in text.splitlines() if line.strip()])
-
-
-@pytest.mark.promise("S-17")
-@pytest.mark.parametrize("convert", [haproxy.convert, nginx.convert])
-@given(st.lists(lines | st.text("backend server{};'\"\\$:0.1 \n", max_size=20), max_size=8).map("\n".join))
-def test_any_lines_are_services_or_a_clear_error(convert: Convert, text: str) -> None:
-    survives(convert, text)
-
-
-junk = st.sampled_from([None, True, 0, 80, 1.5, "", "x", "10.0.0.9", "a\n", "a/b/c/d", [], {}, ["10.0.0.8"], {"x": 1}])
-keys = st.sampled_from(
-    [
-        *(
-            "cluster_name",
-            "endpoints",
-            "lb_endpoints",
-            "endpoint",
-            "address",
-            "socket_address",
-            "port_value",
-            "priority",
-        ),
-        *("load_assignment", "clusters", "resources", "health_status", "locality", "spec", "hosts", "ports", "name"),
-        *("resolution", "weight", "labels", "metadata", "workloadSelector", "kind", "items", "network", "protocol"),
-    ]
-)
-values = st.recursive(junk, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3))
-
-
-@st.composite
-def damaged(draw: st.DrawFn, whole: Any) -> Any:
-    """A good value with one of its parts replaced."""
-    value = json.loads(json.dumps(whole))
-    at = value
-    while True:
-        key = draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at))))
-        if isinstance(at[key], dict | list) and at[key] and draw(st.integers(0, 3)):
-            at = at[key]
-            continue
-        at[key] = draw(values)
-        return value
-
-
-CLA = load_assignment("shop/a:http", host("10.0.0.1", 80, health_status="HEALTHY"), locality={"zone": "z"}, priority=0)
-ENTRIES = [one for one in yaml.safe_load_all(ISTIO) if one]
-
-
-@pytest.mark.promise("S-17")
-@given(damaged([CLA, {"clusters": [{"name": "b", "load_assignment": CLA}]}]), damaged(ENTRIES), values)
-def test_any_document_is_services_or_a_clear_error(assignments: Any, entries: Any, any_value: Any) -> None:
-    survives(envoy.convert, json.dumps(assignments))
-    survives(envoy.convert, json.dumps(any_value))
-    survives(istio.convert, yaml.safe_dump_all(entries))
-    survives(istio.convert, json.dumps({"kind": "List", "items": any_value}))
-    survives(endpointslice.convert, json.dumps(any_value))

@@ -1,12 +1,9 @@
-import copy
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from adapters.static.file_sd import Labels
@@ -450,7 +447,7 @@ def test_a_wrong_structure_of_file_sd_fails_the_file(value: Any, message: str) -
     assert refused(json.dumps(value), where="t.json").startswith(message)
 
 
-# the schema, and any input at all
+# The schema
 
 
 EXAMPLE: dict[str, Any] = {
@@ -478,86 +475,3 @@ def test_the_schema_and_the_reader_agree_on_the_example() -> None:
     assert Draft202012Validator(INVENTORY_SCHEMA).is_valid(EXAMPLE)
     assert inventory(json.dumps(EXAMPLE)).problems == ()
     Draft202012Validator.check_schema(INVENTORY_SCHEMA)
-
-
-junk = st.sampled_from(
-    [None, True, 0, -1, 80, 65536, 1.5, "", "x", "10.0.0.9", "a\n", [], {}, ["10.0.0.8"], {"x": 1}, {"http": 81}, "80"]
-)
-keys = st.sampled_from(["name", "port", "ports", "endpoints", "address", "zone", "locality", "weight", "x", "count"])
-
-
-@st.composite
-def damaged(draw: st.DrawFn) -> Any:
-    """The example with some of its values replaced, removed or added."""
-    value: Any = copy.deepcopy(EXAMPLE)
-    for _ in range(draw(st.integers(1, 3))):
-        at = value
-        while True:
-            if not isinstance(at, dict | list) or not at:
-                break
-            key = draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at))))
-            inner = at[key]
-            if isinstance(inner, dict | list) and inner and draw(st.integers(0, 3)):
-                at = inner
-                continue
-            what = draw(st.integers(0, 2))
-            if what == 0:
-                at[key] = copy.deepcopy(draw(junk))
-            elif what == 1:
-                del at[key]
-            elif isinstance(at, dict):
-                at[draw(keys)] = copy.deepcopy(draw(junk))
-            else:
-                at.append(copy.deepcopy(draw(junk)))
-            break
-    return value
-
-
-@given(damaged())
-def test_the_schema_and_the_reader_agree(value: Any) -> None:
-    """What reads without a problem is admitted, and what is admitted has no structural error."""
-    admitted = Draft202012Validator(INVENTORY_SCHEMA).is_valid(value)
-    said = attempt(json.dumps(value), form="native")
-    if isinstance(said, str):
-        # the words of addresses, and how many are bad or counted, are beyond a schema
-        assert not admitted or " instances are bad" in said or "services are there" in said
-    elif not said.problems:
-        assert admitted
-
-
-def survives(text: str, form: Format, where: str) -> None:
-    said = attempt(text, where=where, form=form)
-    if isinstance(said, str):
-        assert said.startswith(f"{where}:")
-        assert len(said) < 2000
-        return
-    for problem in said.problems:
-        assert problem.where.startswith(where)
-        assert str(problem).isprintable()
-    for name, service in said.services.items():
-        assert service.name == name
-        assert Service.of(name, service.endpoints, service.metadata) == service
-
-
-@pytest.mark.promise("S-17")
-@given(damaged(), st.sampled_from(["auto", "native", "file_sd"]))
-def test_a_damaged_inventory_is_problems_or_a_clear_error(value: Any, form: Format) -> None:
-    survives(json.dumps(value), form, "vms.json")
-    survives(yaml.safe_dump(value, sort_keys=False), form, "vms.yaml")
-
-
-@pytest.mark.promise("S-17")
-@given(
-    st.recursive(junk, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3)),
-    st.sampled_from(["targets", "labels", "job", "weight"]),
-)
-def test_any_file_sd_is_problems_or_a_clear_error(value: Any, key: str) -> None:
-    survives(json.dumps([value, {key: value}, {"targets": value, "labels": {key: value}}]), "auto", "t.json")
-    survives(json.dumps([{"targets": ["10.0.0.1:80", value], "labels": {"job": "a", key: value}}]), "file_sd", "t.json")
-
-
-@pytest.mark.promise("S-17")
-@given(st.text(max_size=100) | st.text("services:name[]{}-\n #&*'\"10.,|>", max_size=100), st.integers(0, 400))
-def test_any_text_is_an_inventory_or_a_clear_error(text: str, at: int) -> None:
-    survives(text, "auto", "vms.yaml")
-    survives(STRUCTURE[:at] + text + STRUCTURE[at:], "auto", "vms.yaml")
