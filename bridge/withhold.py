@@ -5,19 +5,22 @@ so is, from the first one on, what this process never wanted: an *orphan* of an 
 an operator accepts it, or when every source of the export has been in sync for 30 minutes without its being wanted.
 Nothing goes before every source has been read whole, and nothing ever from a sink that is upsert-only.
 
+No orphan is what somebody adds under our eyes to a record that was as it should be: we wrote there, so no process of
+ours did it. It goes as what we wanted does.
+
 Judged in endpoints, before they are fitted into records: a record that is put again with one endpoint instead of a
 hundred is a removal too.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heapify, heappop, heappush
 from math import inf
 from typing import NamedTuple
 
-from bridge.adapter import Holding, Holdings
+from bridge.adapter import Holding, Holdings, RecordKey
 from bridge.exports import Export
 from bridge.model import Endpoint, EndpointId, Service, ServiceName, Services, SourceName
 from bridge.plan import Reason, Withheld
@@ -78,10 +81,18 @@ class _Row:
     def __init__(self, key: Key, endpoint: Endpoint, known: bool, since: float, at: float) -> None:
         self.key = key
         self.endpoint = endpoint  # as it was last wanted; an orphan as it stands there
-        self.known = known  # this process wanted it
+        self.known = known  # this process wanted it, or saw how it was added to what it had written
         self.since = since  # monotonic, as an operator sees it
         self.at = at  # in the judge's seconds, which stand while a source is not in sync
         self.state = _State.WITHHELD
+
+
+class _Left(NamedTuple):
+    """An endpoint that is not there any more; should it come back, it is what it was."""
+
+    endpoint: Endpoint
+    since: float  # monotonic
+    known: bool
 
 
 _Queue = list[tuple[float, Key, int, _Row]]  # by age, then by name
@@ -104,10 +115,10 @@ class Judge:
         self._unseen: tuple[SourceName, ...] = ()
         self._words: dict[Key, float] = {}
         self._used: dict[Key, float] = {}
-        # What is there and not wanted, and what was wanted and is not there
+        # What is there and not wanted, and what was wanted, or withheld, and is not there
         self._rows: dict[ServiceName, dict[EndpointId, _Row]] = {}
         self._empty: set[ServiceName] = set()  # not wanted, records without endpoints there
-        self._left: dict[Key, tuple[Endpoint, float]] = {}  # oldest first
+        self._left: dict[Key, _Left] = {}  # oldest first
         self._ages: _Queue = []
         self._waiting: _Queue = []  # for room under the limit
         self._number = 0
@@ -130,13 +141,25 @@ class Judge:
             "upsert-only": "the export is upsert-only and removes nothing; `registry-bridge withdraw` does",
         }
 
-    def step(self, wants: Services, holdings: Holdings, sources: Sources, words: Words, now: float) -> Judgement:
+    def step(
+        self,
+        wants: Services,
+        holdings: Holdings,
+        sources: Sources,
+        words: Words,
+        now: float,
+        *,
+        unsettled: Container[ServiceName] | None = None,
+    ) -> Judgement:
         """What may be said at `now`, seconds, monotonic.
 
         `holdings` is what the target was last seen to have; do not step for a target that could not be read.
+        `unsettled` are the services whose records were not as they should be when they were seen before; None unless
+        this process alone has written there since then.
         """
         self._now = max(now, self._now)
         self._pause(sources.in_sync and not sources.unseen)
+        added = self._added(holdings, unsettled) if sources.in_sync and not sources.unseen else frozenset[Key]()
         touched = self._listen(words) | self._want(wants) | self._see(holdings)
         if sources.unseen != self._unseen:
             self._unseen = sources.unseen
@@ -145,7 +168,7 @@ class Judge:
                 f"{', '.join(self._unseen)}: not yet read whole since the start; nothing is removed before"
             )
         for name in touched:
-            self._review(name)
+            self._review(name, added)
         self._dirty |= touched
         self._release()
         self._forget()
@@ -187,7 +210,7 @@ class Judge:
             before, after = _by_id(self._wants.get(name)), _by_id(wants.get(name))
             for endpoint_id, endpoint in before.items():
                 if endpoint_id not in after:
-                    self._left[name, endpoint_id] = endpoint, self._now
+                    self._left[name, endpoint_id] = _Left(endpoint, self._now, known=True)
             for endpoint_id in after:
                 self._left.pop((name, endpoint_id), None)
             if self._words:
@@ -203,7 +226,19 @@ class Judge:
         self._holdings = holdings
         return set(names)
 
-    def _review(self, name: ServiceName) -> None:
+    def _added(self, holdings: Holdings, unsettled: Container[ServiceName] | None) -> Collection[Key]:
+        """What came to stand in records of ours that were as they should be."""
+        found: set[Key] = set()
+        if unsettled is None:
+            return found
+        for name in changed(self._holdings, holdings):
+            before, after = self._holdings.get(name, _NONE), holdings.get(name, _NONE)
+            if name not in unsettled and before.records and _keys(before) == _keys(after):
+                stood = {endpoint.id for endpoint in before.endpoints}
+                found.update((name, endpoint.id) for endpoint in after.endpoints if endpoint.id not in stood)
+        return found
+
+    def _review(self, name: ServiceName, added: Collection[Key]) -> None:
         """Find what of one service is there and not wanted."""
         want, holding = self._wants.get(name), self._holdings.get(name, _NONE)
         missing = {endpoint.id: endpoint for endpoint in _missing(want, holding)}
@@ -212,12 +247,14 @@ class Judge:
         there = {endpoint.id for endpoint in holding.endpoints} if ended else set()
         for row in ended:
             gone = row.key[1] not in there
+            remembered = row.known or row.state is _State.WITHHELD
             self._end(row, gone)
-            if gone and row.known:
-                self._left[row.key] = row.endpoint, self._now  # should it come back, by hand or out of an old reading
+            if gone and remembered:  # it may come back, by hand or in an old reading
+                self._left[row.key] = _Left(row.endpoint, self._now, row.known)
             del rows[row.key[1]]
         for endpoint_id, endpoint in missing.items():
-            row = rows.get(endpoint_id) or self._begin((name, endpoint_id), endpoint)
+            key = name, endpoint_id
+            row = rows.get(endpoint_id) or self._begin(key, endpoint, key in added)
             rows[endpoint_id] = row
             if not row.known:
                 row.endpoint = endpoint
@@ -231,9 +268,9 @@ class Judge:
         else:
             self._empty.discard(name)
 
-    def _begin(self, key: Key, endpoint: Endpoint) -> _Row:
-        wanted, _ = self._left.pop(key, (None, 0.0))
-        row = _Row(key, endpoint if wanted is None else wanted, wanted is not None, self._now, self._t)
+    def _begin(self, key: Key, endpoint: Endpoint, added: bool) -> _Row:
+        left = self._left.pop(key, None) or _Left(endpoint, self._now, added)
+        row = _Row(key, left.endpoint, left.known, self._now, self._t)
         self._in[row.known, row.state] += 1
         self._number += 1
         heappush(self._ages, (row.at, key, self._number, row))
@@ -284,8 +321,8 @@ class Judge:
     def _forget(self) -> None:
         """Keep no more than there is."""
         while self._left:
-            key, (_, since) = next(iter(self._left.items()))
-            if since + AGREEMENT > self._now and len(self._left) <= max(_REMEMBERED, self._own):
+            key, left = next(iter(self._left.items()))
+            if left.since + AGREEMENT > self._now and len(self._left) <= max(_REMEMBERED, self._own):
                 break
             del self._left[key]
         living = sum(self._in.values())
@@ -371,6 +408,10 @@ def _by_id(service: Service | None) -> dict[EndpointId, Endpoint]:
 
 def _has(service: Service | None, endpoint_id: EndpointId) -> bool:
     return service is not None and any(endpoint.id == endpoint_id for endpoint in service.endpoints)
+
+
+def _keys(holding: Holding) -> list[RecordKey]:
+    return [record.key for record in holding.records]
 
 
 def _missing(want: Service | None, holding: Holding) -> Collection[Endpoint]:

@@ -1,5 +1,7 @@
 """A judge of removals beside the sink that it judges for, and what is said of both."""
 
+from collections.abc import Container
+
 from bridge.adapter import Holding, Holdings, Target
 from bridge.exports import Export, Limits, Mode
 from bridge.kit.names import Pattern
@@ -31,10 +33,11 @@ class Sink:
         self.wants: Services = Table()
         self.sources = SYNCED
         self.words: dict[Key, float] = {}
+        self.unsettled: Container[ServiceName] | None = None  # nobody watches
 
     def look(self) -> Judgement:
         """What is judged now, with nothing made of it."""
-        return self.judge.step(self.wants, self.there, self.sources, self.words, self.now)
+        return self.judge.step(self.wants, self.there, self.sources, self.words, self.now, unsettled=self.unsettled)
 
     def say(self, *wants: Service, after: float = 0.0) -> Judgement:
         """Want exactly these, `after` seconds later, and make of it what may be made."""

@@ -106,6 +106,11 @@ class Claiming:
         """The registry has another claim than the one that we saw: look before going on."""
         self._sent = _Sent(claim, now, self._read, True)
 
+    @property
+    def term(self) -> int | None:
+        """The term of the claim that we wrote last."""
+        return self._held
+
     def opinion(self, now: float) -> Opinion:
         """Whether we may write at `now`."""
         claim = self._seen.claim if self._seen is not None else None

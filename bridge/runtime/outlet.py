@@ -114,6 +114,7 @@ class Outlet:
         self._retained: Services = _NOBODY
         self._held: Held | None = None
         self._said: Holdings = Table()  # as the registry said them
+        self._watched: int | None = None  # the term of the claim under which that was seen
         self._unseen: tuple[SourceName, ...] = tuple(sorted(export.sources))
         self._export_now = replace(export, sources=())  # with the sources that were seen
         self._plans: Table[ServiceName, Plan] = Table()
@@ -209,9 +210,10 @@ class Outlet:
         self._said = held.holdings
         if reading.lost is None:
             self._claiming.see(held.claims, observation.read, now)
-        self._judged = self._judge.step(
-            self._wants[1], holdings, Sources(self._unseen, self._in_sync()), self._words(), now
-        )
+        term = self._claiming.term if self._may() else None
+        unsettled = self._plans if term is not None and term == self._watched else None
+        sources = Sources(self._unseen, self._in_sync())
+        self._judged = self._judge.step(self._wants[1], holdings, sources, self._words(), now, unsettled=unsettled)
         self._wake.set(self._judged.wake_at)
         retained = _NOBODY if self._end else self._judged.retained
         names = {*changed(self._retained, retained), *changed(old or Table(), holdings)}
@@ -227,7 +229,7 @@ class Outlet:
         self._apart(planned, holdings)
         if old is not None and self._may():
             self._drifted(planned, old, holdings, retained)
-        self._held, self._retained = Held(holdings, held.claims, held.facts), retained
+        self._held, self._retained, self._watched = Held(holdings, held.claims, held.facts), retained, term
         for name, one in planned.items():
             was = old.get(name, _NO_HOLDING) if old is not None else _NO_HOLDING
             self._records += len(holdings.get(name, _NO_HOLDING).records) - len(was.records)
@@ -332,7 +334,7 @@ class Outlet:
     def _forget(self) -> None:
         """After an error nothing that was computed counts: the next round begins anew."""
         self._judge, self._judged, self._wants, self._held = Judge(self._export), None, None, None
-        self._retained, self._keys = _NOBODY, Keys()
+        self._retained, self._keys, self._watched = _NOBODY, Keys(), None
         self._plans, self._problems, self._records = Table(), Table(), 0
         self._changes.clear()
         self._behind = True

@@ -95,6 +95,41 @@ async def test_a_record_of_ours_that_is_edited_or_deleted_by_hand_is_put_right_o
         ]
 
 
+@pytest.mark.promise("R-17")
+async def test_an_endpoint_that_somebody_adds_to_a_record_of_ours_goes_again_once_and_the_log_says_why() -> None:
+    clock, vms, out = FakeClock(), MemoryRegistry(WEB, API), sink()
+    async with writing(clock, out, vms=vms) as run:
+        await clock.advance(1)
+        out.store.edit(ONLY, WEB_0, encode([*WEB.endpoints, endpoint("10.9.9.9:80")]))
+        await clock.advance(1)
+        assert said(out.store)["shop/web"] == hosts(3)
+        assert made(out)[2:] == ["put shop/web#0"]
+        assert [(one["why"], one["first"]) for one in run.log if one["event"] == "put right"] == [
+            ("a record of ours was edited", "shop/web")
+        ]
+        out.store.edit(ONLY, WEB_0, encode([*WEB.endpoints[:2], endpoint("10.0.0.3:81")]))
+        await clock.advance(30)
+        assert said(out.store)["shop/web"] == hosts(3)  # a port that somebody changed is taken back likewise
+
+
+@pytest.mark.promise("law-3")
+async def test_what_a_leader_wrote_before_it_lost_the_lead_is_nobodys_edit_to_the_next() -> None:
+    """The one that leads now may be later to see the source that the other wrote for."""
+    clock, vms, out, vote = FakeClock(), MemoryRegistry(WEB, API), sink(), Voted("one")
+    async with writing(clock, out, elector=vote, vms=vms) as run:
+        await clock.advance(1)
+        out.store.foreign(ONLY, "prod", WEB_0, WEB.name, encode(WEB.endpoints))  # the leader
+        await clock.advance(1)
+        out.store.edit(ONLY, WEB_0, encode([*WEB.endpoints, endpoint("10.7.7.7:80")]))
+        vote.say(2, clock.now() + 10_000)
+        await clock.advance(60)
+        assert exported(run).counts == {"orphan": 1}
+        assert said(out.store)["shop/web"] == [*hosts(3), "10.7.7.7:80"]
+        vms.set(service("shop/web", *hosts(3), "10.7.7.7:80"), API)
+        await clock.advance(60)
+        assert (exported(run).counts, made(out)) == ({}, ["put shop/api#0"])
+
+
 async def test_somebody_who_changes_our_record_again_and_again_is_fought_ever_more_slowly() -> None:
     clock, vms, out = FakeClock(), MemoryRegistry(WEB, API), sink()
     async with writing(clock, out, vms=vms) as run:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from bridge.adapter import Holding
-from bridge.model import Endpoint, EndpointId, Port, Service, SourceName
+from bridge.model import Endpoint, EndpointId, Port
 from bridge.table import Table
-from bridge.withhold import AGREEMENT, Judge, Sources
+from bridge.withhold import AGREEMENT, Judge
 from tests.builders import eid, endpoint, holdings, hosts, name, record, service, services
 from tests.withholding import HOUR, LOST, PAY, PER, SYNCED, UNSEEN, Sink, export, pay, reasons, told
 
@@ -232,98 +232,6 @@ def test_what_was_let_go_and_is_wanted_again_counts_since_it_may_be_gone_already
         sink.look()
     assert (sink.look().budget, sink.left) == (0, 4)
     assert reasons(sink.say(pay(*hosts(3)))) == {"limit": 1}
-
-
-# Orphans
-
-
-@pytest.mark.promise("law-1", "law-2")
-def test_a_fresh_process_that_meets_a_wiped_registry_removes_nothing() -> None:
-    sink = Sink(pay(*hosts(10)), service("shop/cart", *hosts(1)))
-    found = sink.say()
-    assert (sink.left, reasons(found)) == (11, {"orphan": 11})
-    assert sink.wait(AGREEMENT - 1).retained == services(pay(*hosts(10)), service("shop/cart", *hosts(1)))
-
-
-def test_an_orphan_is_withheld_from_the_first_one_on_and_goes_after_thirty_minutes_of_agreement() -> None:
-    sink = Sink(pay(*hosts(2)))
-    found = sink.say(pay(*hosts(1)))
-    assert told(found) == [("10.0.0.2:80", "orphan")]
-    assert found.wake_at == sink.now + AGREEMENT
-    sink.wait(AGREEMENT)
-    assert sink.left == 1
-
-
-def test_an_orphan_is_retained_as_it_stands_there_and_told_in_order() -> None:
-    sink = Sink(pay("10.0.0.2:80"))
-    sink.look()
-    sink.there = holdings(pay("10.0.0.1:80", endpoint("10.0.0.2:80", weight=7)))
-    found = sink.look()
-    assert found.retained[PAY].endpoints == sink.there[PAY].endpoints
-    assert told(found) == [("10.0.0.1:80", "orphan"), ("10.0.0.2:80", "orphan")]
-
-
-def test_orphans_use_nothing_of_the_limit() -> None:
-    sink = Sink(pay(*hosts(50)), floor=3)
-    sink.say(pay(*hosts(50)[:3]))
-    sink.wait(AGREEMENT)
-    assert (sink.left, sink.look().budget) == (3, 3)
-
-
-def test_an_orphan_that_is_wanted_once_is_an_orphan_no_more() -> None:
-    sink = Sink(pay(*hosts(2)))
-    sink.say(pay(*hosts(1)))
-    sink.say(pay(*hosts(2)))
-    sink.say(pay(*hosts(1)))
-    assert sink.left == 1
-
-
-# Before the first whole view
-
-
-@pytest.mark.promise("law-3")
-def test_nothing_is_removed_before_every_source_was_read_whole_known_orphan_accepted_or_empty() -> None:
-    bare = name("shop/bare")
-    sink = Sink(pay(*hosts(3)))
-    sink.there = sink.there.with_({bare: Holding((record("bare", "shop/bare"),))})
-    sink.sources = UNSEEN
-    sink.say(pay(*hosts(3)))  # its snapshot stands in
-    found = sink.say(pay(*hosts(1)))
-    sink.accept("10.0.0.3:80")
-    sink.wait(2 * HOUR)
-    assert [str(e.id) for e in sink.there[PAY].endpoints] == hosts(3)
-    assert found.retained[bare] == Service(bare)
-    assert told(found) == [("bare", "waiting"), ("10.0.0.2:80", "waiting"), ("10.0.0.3:80", "waiting")]
-    assert (reasons(found), found.wake_at) == ({"waiting": 3}, None)
-    assert "zk" in found.withheld[PAY][0].text
-    assert found.budget == 20
-    sink.sources = SYNCED
-    found = sink.wait(0)
-    assert ([str(e.id) for e in sink.there[PAY].endpoints], bare in found.retained) == (hosts(1), False)
-
-
-@pytest.mark.promise("law-3")
-def test_the_thirty_minutes_of_an_orphan_begin_when_every_source_was_read_whole() -> None:
-    sink = Sink(pay(*hosts(1)))
-    sink.sources = Sources((SourceName("zk"),), in_sync=True)  # the rest of them
-    sink.say()
-    sink.wait(2 * AGREEMENT)
-    sink.sources = SYNCED
-    assert reasons(sink.wait(0)) == {"orphan": 1}
-    sink.wait(AGREEMENT - 1)
-    assert sink.left == 1
-    sink.wait(1)
-    assert sink.left == 0
-
-
-def test_a_source_that_joins_later_is_waited_for_too() -> None:
-    sink = Sink(floor=3)
-    sink.say(pay(*hosts(10)))
-    sink.wants = services(pay(*hosts(8)))
-    sink.look()  # let go, and not yet gone
-    sink.sources = UNSEEN
-    assert reasons(sink.wait(0)) == {"waiting": 2}
-    assert sink.left == 10
 
 
 # Operators
