@@ -205,3 +205,27 @@ class Sink(Source, Protocol):
         Raises Conflict when it is another one, Denied or Unavailable.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Why a service is not written as it is wanted: a sentence, and what to do.
+
+    `kind` is a short stable word: `taken`, `parked`, `withheld`, `unsaid`.
+    """
+
+    service: ServiceName
+    kind: str
+    text: str
+
+
+@runtime_checkable
+class Teller(Protocol):
+    """A sink that has a place for a note beside a service, where its users look: an Event of Kubernetes."""
+
+    async def tell(self, target: Target, note: Note) -> None:
+        """Leave a note, in the place of the one of its kind that stands there for the service.
+
+        Nothing depends on it. Raises Conflict, Rejected, Denied or Unavailable, and is asked again another time.
+        """
+        ...

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import structlog
 
-from bridge.adapter import Change, Held, Holding, Holdings, Problem, Put, RecordKey, Sink
+from bridge.adapter import Change, Held, Holding, Holdings, Problem, Put, RecordKey, Sink, Teller
 from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.exports import Export, Wants, wants
 from bridge.kit import Clock
@@ -30,6 +30,7 @@ from bridge.runtime.exported import Exported, State
 from bridge.runtime.keep import Keeper, unless_cancelled
 from bridge.runtime.keys import Keys
 from bridge.runtime.latest import Latest
+from bridge.runtime.notes import Notes
 from bridge.runtime.rate import Rate
 from bridge.runtime.reading import Reading
 from bridge.runtime.writer import Writer
@@ -129,6 +130,7 @@ class Outlet:
         self._beat = Alarm(clock)  # of the claim
         self._opened = False
         self.cell = Latest(Exported(registry, export.target, export.mode))
+        self._notes = Notes(self._place, sink, self.cell, clock) if isinstance(sink, Teller) else None
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Run all that an outlet consists of in `group`, each restarted when it dies."""
@@ -144,6 +146,8 @@ class Outlet:
         self._keeper.start(group, f"{self._place}: claim", self._claim)
         self._keeper.start(group, f"{self._place}: timers", self._writer.timers)
         self._keeper.start(group, f"{self._place}: writes", self._writer.run)
+        if self._notes is not None:
+            self._keeper.start(group, f"{self._place}: notes", self._notes.run)
 
     # Whether it may be written.
 
