@@ -10,22 +10,28 @@ from bridge.exports import Export, Limits, Mode
 from bridge.kit.election import Shelf
 from bridge.kit.mark import Mark
 from bridge.kit.names import Pattern
-from bridge.model import SourceName
+from bridge.model import Service, SourceName
 from bridge.runtime.election import Alone, Elector, Term
 from bridge.runtime.engine import EngineExport
 from bridge.runtime.exported import Exported
 from bridge.runtime.latest import Latest
 from bridge.runtime.rate import Rate
 from bridge.testing.clock import FakeClock
+from bridge.testing.faults import Write
 from bridge.testing.memory import MemoryRegistry
 from bridge.testing.records import decode
 from bridge.testing.store import ONLY, Store
+from tests.builders import hosts, service
 from tests.engines import Run, running
 
 OURS = Mark("prod", "one")
 OUT = SourceName("out")
 LIMITS = Limits(at_once=0.1, floor=20, per=600)
 QUICK = Rate(1e6, 1_000_000)
+
+WEB = service("shop/web", *hosts(3))
+API = service("shop/api", *hosts(2, net="10.1"))
+WEB_0 = RecordKey("shop/web#0")
 
 
 def export(
@@ -67,6 +73,14 @@ def said(store: Store, target: Target = ONLY) -> dict[str, list[str]]:
 def made(registry: MemoryRegistry) -> list[str]:
     """The writes of this process, as `put shop/web#0` and `remove shop/web#0`."""
     return [f"{'put' if isinstance(one, Put) else 'remove'} {one.record.key}" for one in registry.writes]
+
+
+def several(number: int) -> list[Service]:
+    return [service(f"shop/s{one:04}", f"10.8.{one // 250}.{one % 250}:80") for one in range(number)]
+
+
+def puts(write: Write) -> bool:
+    return isinstance(write, Put)
 
 
 def key(text: str) -> RecordKey:

@@ -1,0 +1,1 @@
+"""Adapters with one fault each, for the tests of the conformance suite."""
