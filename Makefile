@@ -48,14 +48,14 @@ laws: venv  ## what holds whatever happens: pure too, with many examples, long s
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests/laws
 
 processes: venv  ## the tests with processes, files, sockets, a real Envoy and real registries
-	@$(BIN)/python -m tests.servers.kubernetes || true  # what it lacks is said again by the tests that need it
+	@$(BIN)/python -m tests.servers || true  # what it lacks is said again by the tests that need it
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore=tests/claims --ignore=tests/laws --ignore=tests/bench
 
 promises: venv  ## the rules that are due, and the tests that show them
 	@$(BIN)/python -m tests.promises
 
-servers: venv  ## etcd and kube-apiserver for the tests, built once (minutes, with Go 1.26)
-	@$(BIN)/python -m tests.servers.kubernetes
+servers: venv  ## the servers and tools of the tests, built once (minutes, with Go 1.26)
+	@$(BIN)/python -m tests.servers
 
 bench: venv  ## the figures of the README, with peers
 	$(BIN)/python -m tests.bench

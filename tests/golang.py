@@ -9,7 +9,6 @@ from pathlib import Path
 
 from bridge.testing.envoy import cache
 
-_FLAGS = ("-trimpath", "-ldflags=-s -w")
 _BUILD_TIMEOUT = 1800.0
 """Seconds for one program; kube-apiserver takes 220 on two idle cores."""
 
@@ -18,14 +17,17 @@ class NoProgramError(Exception):
     """A program cannot be had here; the message says why and what to do."""
 
 
-def build(module: Path, programs: Mapping[str, str], say: Callable[[str], None] = lambda _: None) -> dict[str, Path]:
+def build(
+    module: Path, programs: Mapping[str, str], say: Callable[[str], None] = lambda _: None, *, link: str = ""
+) -> dict[str, Path]:
     """Where each program (name → its Go package) of the module in this folder is, built first where it is not.
 
-    What is built is kept under the digest of the module's pins, so that other pins are another build; `say` is told
-    when one begins. Raises NoProgramError.
+    What is built is kept under the digest of the module's pins and sources, so that others are another build. `say` is
+    told when one begins; `link` are further flags for the linker. Raises NoProgramError.
     """
-    pins = b"".join((module / one).read_bytes() for one in ("go.mod", "go.sum"))
-    home = cache() / f"go-{module.name}-{hashlib.sha256(pins).hexdigest()[:12]}"
+    sources = (module / "go.mod", module / "go.sum", *sorted(module.rglob("*.go")))
+    digest = hashlib.sha256(b"".join(one.read_bytes() for one in sources) + link.encode()).hexdigest()[:12]
+    home = cache() / f"go-{module.name}-{digest}"
     home.mkdir(parents=True, exist_ok=True)
     made = {name: home / name for name in programs}
     with (home / "busy").open("w") as busy:
@@ -33,16 +35,17 @@ def build(module: Path, programs: Mapping[str, str], say: Callable[[str], None] 
         for name, path in made.items():
             if not path.exists():
                 say(f"building {name} into {home} (once; minutes)")
-                _build(module, programs[name], path)
+                _build(module, programs[name], path, link)
     return made
 
 
-def _build(module: Path, package: str, path: Path) -> None:
+def _build(module: Path, package: str, path: Path, link: str) -> None:
     go = shutil.which("go")
     if go is None:
         raise NoProgramError(f"{path.name}: there is no `go` on the PATH to build it; install Go 1.26 or newer")
     fresh = path.with_suffix(".new")
-    command = [go, "build", "-C", str(module), "-mod=readonly", *_FLAGS, "-o", str(fresh), package]
+    flags = ["-mod=readonly", "-trimpath", f"-ldflags=-s -w {link}"]
+    command = [go, "build", "-C", str(module), *flags, "-o", str(fresh), package]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_TIMEOUT, check=False)
     except subprocess.TimeoutExpired:

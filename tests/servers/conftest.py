@@ -1,37 +1,58 @@
 """Real registries: a server for the session, one of a test's own, and a place of its own for each test in it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.golang import NoProgramError
+from tests.servers.deploy import Tools
 from tests.servers.kubernetes.binaries import Binaries, find
 from tests.servers.kubernetes.client import Client
 from tests.servers.kubernetes.server import ApiServer
 
 HERE = Path(__file__).parent
 _binaries = pytest.StashKey[Binaries | NoProgramError]()
+_tools = pytest.StashKey[Tools | NoProgramError]()
+T = TypeVar("T")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the servers before the first test: it takes minutes, which are no test's."""
-    if session.config.option.collectonly or not any(HERE in item.path.parents for item in session.items):
+    """Build what the tests need before the first of them: it takes minutes, which are no test's."""
+    if session.config.option.collectonly:
         return
+    needed = {name for item in session.items if HERE in item.path.parents for name in getattr(item, "fixturenames", ())}
+    if "binaries" in needed:
+        session.config.stash[_binaries] = _had(find)
+    if "tools" in needed:
+        session.config.stash[_tools] = _had(Tools)
+
+
+def _had(make: Callable[[Callable[[str], None]], T]) -> T | NoProgramError:
     try:
-        session.config.stash[_binaries] = find(print)
+        return make(print)
     except NoProgramError as error:
-        session.config.stash[_binaries] = error
+        return error
+
+
+def _or_skip(found: T | NoProgramError) -> T:
+    if isinstance(found, NoProgramError):
+        pytest.skip(str(found))
+    return found
 
 
 @pytest.fixture(scope="session")
 def binaries(pytestconfig: pytest.Config) -> Binaries:
     """etcd and kube-apiserver; without them the test is skipped, with the reason."""
-    found = pytestconfig.stash[_binaries]
-    if isinstance(found, NoProgramError):
-        pytest.skip(str(found))
-    return found
+    return _or_skip(pytestconfig.stash[_binaries])
+
+
+@pytest.fixture(scope="session")
+def tools(pytestconfig: pytest.Config) -> Tools:
+    """kustomize, Helm and what reads Dockerfiles; without them the test is skipped, with the reason."""
+    return _or_skip(pytestconfig.stash[_tools])
 
 
 @pytest.fixture(scope="session")

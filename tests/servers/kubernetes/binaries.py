@@ -1,6 +1,7 @@
 """Where etcd and kube-apiserver are: in KUBEBUILDER_ASSETS, on the PATH, in the cache, or built into it."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -26,5 +27,11 @@ def find(say: Callable[[str], None] = lambda _: None) -> Binaries:
         found = [shutil.which(name, path=place) for name in PROGRAMS]
         if all(found):
             return Binaries(*(Path(one) for one in found if one))
-    made = build(MODULE, PROGRAMS, say)
+    made = build(MODULE, PROGRAMS, say, link=f"-X k8s.io/component-base/version.gitVersion={_version()}")
     return Binaries(made["etcd"], made["kube-apiserver"])
+
+
+def _version() -> str:
+    """What the server shall say that it is, since a module's build does not know."""
+    (version,) = re.findall(r"^\tk8s\.io/kubernetes (v\S+)", (MODULE / "go.mod").read_text(), re.MULTILINE)
+    return str(version)

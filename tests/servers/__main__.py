@@ -1,14 +1,16 @@
-"""`python -m tests.servers.kubernetes`: etcd and kube-apiserver, built where they are not; exit 1 when that fails."""
+"""`python -m tests.servers`: the servers and tools of the tests, built where they are not; exit 1 when that fails."""
 
 import sys
 
 from tests.golang import NoProgramError
+from tests.servers.deploy import Tools
 from tests.servers.kubernetes.binaries import find
 
 
 def main() -> int:
     try:
-        print("\n".join(map(str, find(print))))
+        find(print)
+        Tools(print)
     except NoProgramError as error:
         print(error, file=sys.stderr)
         return 1
