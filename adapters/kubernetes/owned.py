@@ -52,13 +52,16 @@ class Facts:
     ours: bool
 
 
-def home(slice_: KubeSlice) -> ServiceName:
+def home(slice_: KubeSlice) -> ServiceName | None:
     """The service that a slice is of, for its writer: by its name where that is a bridge's, whatever its label says.
 
-    So a label that was edited by hand makes of a record of ours a wrong one, and not one of another service.
+    So a label that was edited by hand makes of a record of ours a wrong one, and not one of another service. None of a
+    slice that is no bridge's.
     """
     name = slices.name_of(slice_.key.name)
-    return ServiceName(slice_.key.namespace, name.service if name is not None else slice_.service)
+    if name is not None:
+        return ServiceName(slice_.key.namespace, name.service)
+    return ServiceName(slice_.key.namespace, slice_.service) if slice_.stamp is not None else None
 
 
 def holding(

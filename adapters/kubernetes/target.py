@@ -1,7 +1,7 @@
 """One target of a cluster: what is written there, change by change, while its claim is ours."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, assert_never
 
@@ -11,7 +11,7 @@ from adapters.kubernetes.client import Api, Missing, path
 from adapters.kubernetes.fit import Fitted, Form, fit
 from adapters.kubernetes.objects import Key, KubeService
 from adapters.kubernetes.slices import Revision
-from bridge.adapter import Change, Claim, Holding, Note, Put, RecordKey, Remove, Target
+from bridge.adapter import Change, Claim, Held, Holding, Note, Put, RecordKey, Remove, Target
 from bridge.errors import Conflict
 from bridge.kit import Clock
 from bridge.model import Service, ServiceName
@@ -53,7 +53,7 @@ class KubeTarget:
     ) -> None:
         self.form = form
         self.claim_namespace = claim_namespace
-        self.claims: tuple[Claim, ...] = ()
+        self.held = Held()
         self._where = where
         self._api = api
         self._clock = clock
@@ -67,13 +67,13 @@ class KubeTarget:
     def target(self) -> Target:
         return self.form.writing.target
 
-    def see(self, standing: Iterable[KubeClaim]) -> None:
-        """The claims that stand in its claim namespace."""
-        found = claims.of_target(
-            (one for one in standing if one.key.namespace == self.claim_namespace), self.form.writing.mark, self.target
-        )
-        if found != self.claims:
-            self.claims = found
+    def see(self, standing: Iterable[KubeClaim], holdings: Mapping[ServiceName, Holding | None]) -> None:
+        """The claims that stand in the cluster, and what changed of what is ours."""
+        here = (one for one in standing if one.key.namespace == self.claim_namespace)
+        found = claims.of_target(here, self.form.writing.mark, self.target)
+        changes = {name: one for name, one in holdings.items() if one != self.held.holdings.get(name)}
+        if found != self.held.claims or changes:
+            self.held = Held(self.held.holdings.with_(changes), found)
 
     def fit(self, service: Service, holding: Holding) -> Fitted:
         """See `bridge.adapter.Sink`."""
@@ -138,7 +138,7 @@ class KubeTarget:
         """Raise Conflict where the claim is not the one that we wrote; a claim that was never ours fences nobody."""
         if self._claimed is None:
             return
-        self._compare(next((one for one in self.claims if one.owner == self.form.writing.mark.owner), None))
+        self._compare(next((one for one in self.held.claims if one.owner == self.form.writing.mark.owner), None))
         async with self._looking:
             now = self._clock.now()
             if now < self._looked + FRESH:

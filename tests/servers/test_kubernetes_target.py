@@ -265,7 +265,7 @@ async def test_who_sees_in_its_cache_that_it_was_succeeded_asks_nobody(api: Clie
     await written.claim(1)
     (lease,) = await api.list("Lease", namespace)
     theirs = claim_of(lease)
-    written.target.see([replace(theirs, claim=replace(theirs.claim, term=2))])
+    written.target.see([replace(theirs, claim=replace(theirs.claim, term=2))], {})
     (change,) = await written.plan(written.said("10.20.0.1:8080"))
     await asked.close()
     with pytest.raises(Conflict, match="in term 2"):
