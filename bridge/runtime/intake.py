@@ -11,6 +11,7 @@ from bridge.errors import Denied, Unavailable
 from bridge.guard import Accepted, Elapsed, Event, Frozen, Guard, Lost, Probed, Removals, Seen, Verdict
 from bridge.kit import Clock
 from bridge.model import Services, SourceName
+from bridge.ours import NOTHING, Sound, sound
 from bridge.runtime.backoff import again
 from bridge.runtime.clock import Alarm
 from bridge.runtime.decisions import Decisions, Orders
@@ -69,6 +70,7 @@ class Intake:
         self._view: Observation | None = None  # as the source said it, services shared with the one before
         self._said: Services = Table()  # as the source said them
         self._screened: Screened | None = None
+        self._ours: Sound = NOTHING
         self._observation: Observation | None = None
         self._problems: tuple[Problem, ...] = ()
         self._verdict: Verdict | None = None
@@ -135,7 +137,8 @@ class Intake:
         if first:
             self._resolver.resolve(view.services)
             await self._resolver.answered()
-        self._view = replace(view, services=self._share(view.services))
+        self._ours = sound(view.held, self._ours)
+        self._view = replace(view, services=self._share(view.services), held=self._ours.held)
         was, why = self._lost, _unread(self._name, view)
         self._since = self._clock.now()
         if why:
@@ -166,7 +169,9 @@ class Intake:
         resolved = self._resolver.resolve(self._view.services)
         self._screened = screen(resolved, self._policy, self._screened)
         self._observation = replace(self._view, services=self._screened.services)
-        self._problems = (*self._view.problems, *self._resolver.problems, *self._screened.problems)
+        self._problems = (
+            *self._view.problems, *self._ours.problems, *self._resolver.problems, *self._screened.problems,
+        )  # fmt: skip
         self._step(Seen(self._observation))
         if self._lost is not None:
             self._step(Lost())

@@ -7,19 +7,20 @@ its claim is not ours.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import structlog
 
-from bridge.adapter import Change, Held, Holding, Holdings, Problem, Put, RecordKey, Sink, Teller
+from bridge.adapter import Change, Held, Holding, Holdings, Problem, Put, Record, RecordKey, Sink, Teller
 from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.exports import Export, Wants, wants
 from bridge.kit import Clock
 from bridge.kit.mark import Mark
+from bridge.losses import NONE, Losses, unsaid
 from bridge.merge import Catalog
-from bridge.model import ServiceName, Services, SourceName
+from bridge.model import Service, ServiceName, Services, SourceName
 from bridge.plan import NOTHING, Plan, Withheld, plan
 from bridge.runtime.backoff import again
 from bridge.runtime.claiming import BEAT, Claiming, Standing
@@ -107,6 +108,7 @@ class Outlet:
         self._place = f"{registry} {export.target}".strip()
         self._claiming = Claiming(mark, end)
         self._judge = Judge(export)
+        self._losses = Losses(export.limits.per, export.mode == "upsert-only")
         self._writer = Writer(
             self._place, sink, export.target, rate=rate, clock=clock, left=self._left, told=self._tell
         )
@@ -218,12 +220,11 @@ class Outlet:
         unsettled = self._plans if term is not None and term == self._watched else None
         sources = Sources(self._unseen, self._in_sync())
         self._judged = self._judge.step(self._wants[1], holdings, sources, self._words(), now, unsettled=unsettled)
-        self._wake.set(self._judged.wake_at)
         retained = _NOBODY if self._end else self._judged.retained
         names = {*changed(self._retained, retained), *changed(old or Table(), holdings)}
         if old is None:
             names |= self._writer.services()
-        names |= self._keys.freed
+        names |= {*self._keys.freed, *self._losses.kept()}
         self._keys.freed.clear()
         planned: dict[ServiceName, _Planned] = {}
         for number, name in enumerate(sorted(names)):
@@ -245,6 +246,8 @@ class Outlet:
         )
         self._problems = self._problems.with_({name: one.problems or None for name, one in planned.items()})
         self._writer.see(holdings, observation.read)
+        moments = (self._judged.wake_at, self._losses.wake_at())
+        self._wake.set(min((at for at in moments if at is not None), default=None))
         if self._keys.freed:
             self._touch(None)
 
@@ -288,12 +291,23 @@ class Outlet:
         if service is None:
             return _Planned(plan((), holding), (), ())
         try:
-            fitted, problems = self._sink.fit(self._export.target, service, holding)
+            fitted, problems = self._fit(service, holding)
+            lost = unsaid(self._fit, service, holding) if problems and holding.endpoints else NONE
+            made = plan(fitted, holding)
         except Exception as error:
             _log.exception("service does not fit", to=self._place, service=str(name))
-            what = f"its adapter failed over it with {error!r}; what is there stays"
-            return _Planned(NOTHING, (Problem("fit", f"{self._place}: {name}", what, name),), ())
-        return _Planned(plan(fitted, holding), tuple(problems), tuple(one.key for one in fitted))
+            return self._stays(name, f"its adapter failed over it with {error!r}; what is there stays", ())
+        budget = self._judged.budget if self._judged is not None and not self._unseen else 0
+        if not self._losses.may(name, lost, budget, self._clock.now()):
+            what = f"{len(lost)} endpoints that stand there cannot be said any more, and may not all go at once"
+            return self._stays(name, f"{what}; what is there stays, for 30 minutes or until they can", problems)
+        return _Planned(made, tuple(problems), tuple(one.key for one in fitted))
+
+    def _fit(self, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
+        return self._sink.fit(self._export.target, service, holding)
+
+    def _stays(self, name: ServiceName, what: str, problems: Sequence[Problem]) -> _Planned:
+        return _Planned(NOTHING, (Problem("fit", f"{self._place}: {name}", what, name), *problems), ())
 
     def _apart(self, planned: dict[ServiceName, _Planned], holdings: Holdings) -> None:
         """Leave a key that the names of several services come to with one of them."""

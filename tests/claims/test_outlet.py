@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.adapter import Held, Holding, Observation, Put
+from bridge.adapter import Held, Holding, Observation, Problem, Put, Record, Target
 from bridge.errors import Denied, Rejected, Unavailable
-from bridge.model import Health, ServiceName
+from bridge.model import Health, Service, ServiceName
 from bridge.runtime.claiming import VALID
 from bridge.runtime.exported import State
 from bridge.runtime.rate import Rate
@@ -16,6 +16,7 @@ from bridge.testing.clock import FakeClock
 from bridge.testing.faults import Write
 from bridge.testing.memory import MemoryRegistry
 from bridge.testing.store import ONLY, Store
+from bridge.withhold import AGREEMENT
 from tests.builders import eid, endpoint, hosts, name, service
 from tests.outlets import (
     API,
@@ -331,7 +332,8 @@ async def test_a_removal_comes_after_the_puts_of_the_plan_that_was_made_meanwhil
         assert said(out.store) == {"shop/web": sorted([*hosts(2), *hosts(3, net="10.7")])}
 
 
-async def test_an_outlet_that_dies_of_what_it_is_given_begins_anew_and_the_rest_goes_on() -> None:
+@pytest.mark.promise("law-9")
+async def test_an_adapter_that_says_of_ours_what_cannot_be_costs_its_target_and_nothing_else() -> None:
     class Garbles(MemoryRegistry):
         garbles = False
 
@@ -344,19 +346,64 @@ async def test_an_outlet_that_dies_of_what_it_is_given_begins_anew_and_the_rest_
     clock, vms, out = FakeClock(), MemoryRegistry(WEB, API), Garbles(mark=OURS)
     out.set()
     async with writing(clock, out, vms=vms) as run:
-        out.faults.stop()
         await clock.advance(1)
         out.garbles = True
         out.refresh()
+        vms.set(WEB, service("shop/x", "10.4.0.1:80"))
+        await clock.advance(4_000)
+        assert (run.engine.alive(), run.engine.restarts(), exported(run).state) == (True, 0, State.WAITING)
+        assert "what cannot be (shop/web: " in exported(run).why
+        assert run.endpoints("shop/x") == ["10.4.0.1:80"]
+        assert len(out.writes) == 2
+        out.garbles = False
+        out.refresh()
+        await clock.advance(100)
+        assert said(out.store)["shop/x"] == ["10.4.0.1:80"]
+        assert exported(run).state is State.IN_STEP
+
+
+@pytest.mark.promise("law-10")
+async def test_an_outlet_that_dies_begins_anew_and_fails_liveness_only_if_that_does_not_help() -> None:
+    clock, vms, out = FakeClock(), MemoryRegistry(WEB, API), sink()
+    async with writing(clock, out, vms=vms) as run:
+        await clock.advance(1)
+        out.concurrency = "four"  # type: ignore[assignment]
+        vms.set(WEB, service("shop/x", "10.4.0.1:80"))
         await clock.advance(1)
         assert run.engine.restarts() > 0
-        vms.set(WEB, service("shop/x", "10.4.0.1:80"))
         await clock.advance(4_000)
         assert not run.engine.alive()
         assert run.endpoints("shop/x") == ["10.4.0.1:80"]
-        out.garbles = False
-        out.refresh()
-        out.faults.go()
+        out.concurrency = 4
         await clock.advance(100)
-        assert said(out.store)["shop/web"] == hosts(3)
+        assert said(out.store)["shop/x"] == ["10.4.0.1:80"]
         assert (run.engine.alive(), exported(run).state) == (True, State.IN_STEP)
+
+
+async def test_endpoints_that_an_adapter_cannot_say_any_more_leave_within_the_limit() -> None:
+    class Speechless(MemoryRegistry):
+        """Forgets how to say the port 80, as a Service does whose port was renamed."""
+
+        forgot = False
+
+        def fit(self, target: Target, service: Service, holding: Holding) -> tuple[list[Record], list[Problem]]:
+            kept = [one for one in service.endpoints if not self.forgot or one.id.port != 80]
+            records, _ = super().fit(target, Service.of(service.name, kept), holding)
+            told = [Problem("port", "out", "the Service has no port 80", service.name)]
+            return list(records) if kept else [], told if len(kept) < len(service.endpoints) else []
+
+    more = "10.9.0.1:81"
+    clock, vms, out = FakeClock(), MemoryRegistry(service("shop/web", *hosts(30)), API), Speechless(mark=OURS)
+    out.set()
+    async with writing(clock, out, vms=vms) as run:
+        await clock.advance(1)
+        out.forgot = True
+        vms.set(service("shop/web", *hosts(30), more), service("shop/api", *hosts(2, net="10.1"), more))
+        await clock.advance(1)
+        assert said(out.store) == {"shop/api": [more], "shop/web": sorted(hosts(30))}
+        told = [str(one) for them in exported(run).problems.values() for one in them]
+        assert any("30 endpoints that stand there cannot be said any more" in one for one in told)
+        await clock.advance(AGREEMENT - 10)
+        assert said(out.store)["shop/web"] == sorted(hosts(30))
+        await clock.advance(20)
+        assert said(out.store)["shop/web"] == [more]
