@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from bridge import __version__
-from tests.servers.deploy import CHART, KUSTOMIZE, RefusedError, Tools, configuration, named, rights
+from tests.servers.deploy import CHART, KUSTOMIZE, RefusedError, Right, Tools, configuration, named, rights
 from tests.servers.kubernetes.objects import Object
 
 SECRET = {"xds": {"tls": {"secret": "registry-bridge-tls"}}}
@@ -125,33 +125,32 @@ def test_a_registrys_address_is_all_that_the_chart_needs(tools: Tools) -> None:
 def test_names_of_namespaces_ask_for_rights_there_only(tools: Tools) -> None:
     values = {"kubernetes": {"import": {"namespaces": ["shop", "pay"]}, "export": [EXPORT]}, "registries": [VMS]}
     granted = rights(tools.template(values))
-    assert {namespace for namespace, *_ in granted} == {"shop", "pay", "registry-bridge"}
-    assert ("shop", "discovery.k8s.io", "endpointslices", "update") in granted
-    assert ("registry-bridge", "discovery.k8s.io", "endpointslices", "update") not in granted
+    assert {one.namespace for one in granted} == {"shop", "pay", "registry-bridge"}
+    assert {one.namespace for one in granted if one.resource == "endpointslices"} == {"shop", "pay"}
 
 
 def test_rights_follow_from_what_is_configured(tools: Tools) -> None:
-    read = rights(tools.template())
-    assert not [
-        one for one in read if one[1:3] == ("discovery.k8s.io", "endpointslices") and one[3] not in ("list", "watch")
-    ]
-    nodes = rights(tools.template({"kubernetes": {"import": {"address_mode": "node"}}}))
-    assert nodes - read == {("", "", "nodes", "list"), ("", "", "nodes", "watch")}
-    fills = rights(tools.template({"kubernetes": {"export": [EXPORT]}}))
-    assert not [one for one in fills - read if one[2] == "services"]
-    creates = rights(tools.template({"kubernetes": {"export": [EXPORT | {"create_services": True}]}}))
-    assert creates - fills == {("", "", "services", verb) for verb in ("create", "update", "delete")}
-    claims = rights(tools.template({"kubernetes": {"export": [EXPORT | {"claim_namespace": "claims"}]}}))
-    assert {one[0] for one in claims - fills} == {"claims"}
+    def granted(**kubernetes: Any) -> set[Right]:
+        return rights(tools.template({"kubernetes": kubernetes}))
+
+    read = granted()
+    assert {one.verb for one in read if one.resource in ("services", "endpointslices")} == {"list", "watch"}
+    nodes = granted(**{"import": {"address_mode": "node"}})
+    assert nodes - read == {Right("", "", "nodes", "list"), Right("", "", "nodes", "watch")}
+    fills = granted(export=[EXPORT])
+    assert not [one for one in fills - read if one.resource == "services"]
+    creates = granted(export=[EXPORT | {"create_services": True}])
+    assert creates - fills == {Right("", "", "services", verb) for verb in ("get", "create", "update", "delete")}
+    claims = granted(export=[EXPORT | {"claim_namespace": "claims"}])
+    assert {one.namespace for one in claims - fills} == {"claims"}
 
 
 def test_openshift_is_recognised_and_asks_for_one_right_more(tools: Tools) -> None:
     values = {"kubernetes": {"export": [EXPORT]}}
-    more = rights(tools.template(values, more=["--api-versions", "security.openshift.io/v1"])) - rights(
-        tools.template(values)
-    )
-    assert more == {("", "discovery.k8s.io", "endpointslices/restricted", "create")}
-    assert rights(tools.template(values | {"rbac": {"openshift": True}})) - rights(tools.template(values)) == more
+    plain = rights(tools.template(values))
+    more = rights(tools.template(values, more=["--api-versions", "security.openshift.io/v1"])) - plain
+    assert more == {Right("", "discovery.k8s.io", "endpointslices/restricted", "create")}
+    assert rights(tools.template(values | {"rbac": {"openshift": True}})) - plain == more
 
 
 def test_a_change_of_policy_restarts_no_pod_and_another_does(tools: Tools) -> None:

@@ -98,14 +98,25 @@ def configuration(objects: Sequence[Object]) -> Any:
     return yaml.safe_load(named(objects, "ConfigMap")["data"]["bridge.yaml"])
 
 
-def rights(objects: Sequence[Object]) -> set[tuple[str, str, str, str]]:
-    """What the roles grant: namespace ("" for everywhere), API group, resource, verb."""
+class Right(NamedTuple):
+    """What a role grants: in a namespace ("" for everywhere), in a group; `name` where only that one is granted."""
+
+    namespace: str
+    group: str
+    resource: str
+    verb: str
+    name: str = ""
+
+
+def rights(objects: Sequence[Object]) -> set[Right]:
+    """All that the roles grant."""
     return {
-        (one["metadata"].get("namespace", ""), group, resource, verb)
+        Right(one["metadata"].get("namespace", ""), group, resource, verb, name)
         for one in objects
         if one["kind"] in ("Role", "ClusterRole")
         for rule in one["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [""])
     }

@@ -63,13 +63,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{/* The namespaces that are named one by one, as JSON; [] where all are read. */}}
 {{- define "registry-bridge.namespaces" -}}
-{{- $named := list -}}
-{{- $all := false -}}
-{{- range (dig "import" "namespaces" (list "*") .Values.kubernetes) -}}
-{{- if regexMatch "[*?\\[]" . -}}{{- $all = true -}}{{- end -}}
-{{- $named = append $named . -}}
-{{- end -}}
-{{- if $all -}}[]{{- else -}}{{- toJson $named -}}{{- end -}}
+{{- $named := dig "import" "namespaces" (list "*") .Values.kubernetes -}}
+{{- if has "*" $named -}}[]{{- else -}}{{- toJson $named -}}{{- end -}}
 {{- end }}
 
 {{- define "registry-bridge.reads" -}}
@@ -104,7 +99,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if $creates }}
 - apiGroups: [""]
   resources: [services]
-  verbs: [create, update, delete]
+  verbs: [get, create, update, delete]
 {{- end }}
 {{- if $openshift }}
 - apiGroups: [discovery.k8s.io]
@@ -144,11 +139,21 @@ subjects:
     namespace: {{ .root.Release.Namespace }}
 {{- end }}
 
+{{/* What the replicas agree by: who leads, and what operators decided; to create cannot be granted by name. */}}
 {{- define "registry-bridge.agrees" -}}
+{{- $name := include "registry-bridge.name" . -}}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [get, create, update]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ $name }}]
+  verbs: [get, update]
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, create, update]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [{{ $name }}-decisions]
+  verbs: [get, update]
 {{- end }}
