@@ -16,9 +16,12 @@ class Term(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What stands on a shelf; `revision` is the shelf's, and another one whenever the content is."""
+    """What stands on a shelf, None where it is there and nothing was ever put on it.
 
-    content: bytes
+    `revision` is the shelf's, and another one whenever the content is.
+    """
+
+    content: bytes | None
     revision: Hashable
 
 

@@ -167,7 +167,9 @@ class Decisions:
             raise Unavailable(f"{self._shelf.place}: has not answered for {patience:.3g} s{then}") from None
 
     def _parsed(self, kept: Kept | None) -> Document:
-        return parse(kept.content, self._shelf.place) if kept is not None else Document()
+        if kept is None or kept.content is None:
+            return Document()
+        return parse(kept.content, self._shelf.place)
 
     def _fails(self, error: BridgeError) -> None:
         """A document that is none may be mended at any moment; a shelf out of reach is asked ever more slowly."""

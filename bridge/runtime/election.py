@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import structlog
+from tenacity import RetryCallState
 
 from bridge.errors import BridgeError
 from bridge.kit import Clock
@@ -22,6 +23,9 @@ from bridge.runtime.latest import Latest
 __all__ = ["Alone", "AloneSettings", "Elector", "Leadership", "Term", "deployment"]
 
 FILE = "deployment"
+
+SOON = 5.0
+"""Seconds after which an election out of reach is entered again, at the latest."""
 
 _NAME = re.compile(r"alone-[0-9a-f]{16}")
 
@@ -102,11 +106,11 @@ class Leadership:
 
     async def run(self) -> None:
         """Follow until cancelled; the lead is then given back."""
-        async for attempt in again(self._clock):
+        async for attempt in again(self._clock, most=SOON):
             with attempt:
                 terms = self._elector.terms()
                 try:
-                    await unless_cancelled(self._follow(terms))
+                    await unless_cancelled(self._follow(terms, attempt.retry_state))
                     raise BridgeError("the election ended without a word; it is entered again")
                 except Exception as error:
                     if str(error) != self.why:
@@ -118,11 +122,25 @@ class Leadership:
                     if close is not None:
                         await close()
 
-    async def _follow(self, terms: AsyncIterator[Term]) -> None:
-        async for term in terms:
+    async def _follow(self, terms: AsyncIterator[Term], state: RetryCallState) -> None:
+        while (term := await self._next(terms)) is not None:
+            state.attempt_number = 1
             led, before, self.why = self.leads(), self.term.value, ""
             self.term.set(term)
             if self.leads() and (not led or before is None or before.number != term.number):
                 _log.info("leads", deployment=self.deployment, term=term.number)
             elif led and not self.leads():
                 _log.warning("no longer leads", deployment=self.deployment)
+
+    async def _next(self, terms: AsyncIterator[Term]) -> Term | None:
+        """The next term; None: there is none. When this is cancelled we lead no more, and then give the lead back."""
+        step = asyncio.ensure_future(anext(terms, None))
+        try:
+            await asyncio.wait((step,))
+        except asyncio.CancelledError:
+            if (last := self.term.value) is not None:
+                self.term.set(last._replace(until=min(last.until, self._clock.now())))
+            step.cancel()
+            await asyncio.wait((step,))
+            raise
+        return step.result()

@@ -140,7 +140,7 @@ class Outlet:
             self._opened = True
             self._catalog.watch(self._touch)
             self._decisions.current.watch(self._touch)
-            self._leadership.term.watch(self._touch)
+            self._leadership.term.watch(lambda _: self._follow())
             for name in {self._registry, *self._export.sources} & self._readings.keys():
                 self._readings[name].watch(self._touch)
         self._keeper.start(group, f"{self._place}: plans", self._planning)

@@ -14,7 +14,7 @@ from bridge.errors import Unavailable
 from bridge.kit.mark import Mark
 from bridge.runtime.claiming import BEAT, CONFIRM, LAPSE, VALID, Claiming, Standing
 from bridge.runtime.clock import SystemClock
-from bridge.runtime.election import FILE, Alone, AloneSettings, Leadership, Term, deployment
+from bridge.runtime.election import FILE, SOON, Alone, AloneSettings, Leadership, Term, deployment
 from bridge.testing.clock import FakeClock
 from tests.engines import until
 from tests.outlets import Voted
@@ -87,7 +87,8 @@ async def test_an_election_out_of_reach_is_entered_again_and_the_last_term_ends_
 
         async def terms(self) -> AsyncIterator[Term]:
             self.entered += 1
-            yield Term(1, clock.now() + 15)
+            if self.entered == 1:
+                yield Term(1, clock.now() + 15)
             raise Unavailable("lease: gone")
 
     elector = Fails()
@@ -96,8 +97,12 @@ async def test_an_election_out_of_reach_is_entered_again_and_the_last_term_ends_
     await clock.advance(0.5)
     assert leadership.leads()
     assert leadership.why == "lease: gone"
-    await clock.advance(120)
-    assert 4 < elector.entered < 60
+    await clock.advance(14)
+    assert leadership.leads()
+    await clock.advance(1)
+    assert not leadership.leads()
+    await clock.advance(105)
+    assert 120 / SOON < elector.entered < 60
     task.cancel()
     await asyncio.wait([task])
 
@@ -122,6 +127,27 @@ async def test_the_lead_is_given_back_when_the_bridge_stops() -> None:
     task.cancel()
     await asyncio.wait([task])
     assert given_back == ["lease"]
+
+
+async def test_whoever_gives_the_lead_back_does_not_lead_meanwhile() -> None:
+    led: list[bool] = []
+
+    class Gives(Voted):
+        async def terms(self) -> AsyncIterator[Term]:
+            try:
+                async for term in super().terms():
+                    yield term
+            finally:
+                led.append(leadership.leads())
+
+    clock, elector = FakeClock(), Gives("one")
+    elector.say(1, inf)
+    leadership = Leadership(elector, clock)
+    task = asyncio.create_task(leadership.run())
+    await until(leadership.leads)
+    task.cancel()
+    await asyncio.wait([task])
+    assert led == [False]
 
 
 # What a claim means.
