@@ -128,6 +128,10 @@ class Observation:
     `read` is the number of the last complete reading that this view rests on: it grows with every reading made anew,
     and stays when a quiet watch repeats itself. `parts` counts what is read separately (files, queries), and `unread`
     names those of them that fail at present; when they are many, the core takes the source as lost.
+
+    `others` are the claims of other bridges that stand beside what is read and not written by us, each with the name of
+    what it is the claim of. What an owner wrote is left out when none of its claims, here or in `held`, has moved for a
+    day.
     """
 
     services: Services
@@ -136,6 +140,7 @@ class Observation:
     parts: int = 1
     unread: tuple[Unread, ...] = ()
     held: Table[Target, Held] = field(default_factory=Table)
+    others: tuple[tuple[str, Claim], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

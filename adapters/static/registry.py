@@ -15,6 +15,7 @@ from adapters.static import ansible_tool, paths
 from adapters.static.feed import Feed
 from adapters.static.gather import Gather
 from adapters.static.inventory import How
+from adapters.static.neighbours import Neighbours
 from adapters.static.part import Part
 from adapters.static.standing import Standing
 from adapters.static.target import TargetFile
@@ -67,6 +68,8 @@ class Static:
         self._parts: dict[Path, Part] = {}
         self._whole = Whole()
         self._held: Table[Target, Held] = Table()
+        self._neighbours = Neighbours()
+        self._others: tuple[tuple[str, Claim], ...] = ()
         self._reading = threading.Lock()  # a reading whose awaiter was cancelled may still run in its thread
         self._changed = asyncio.Event()
         self._asked = False
@@ -155,6 +158,7 @@ class Static:
                     part.look(now, self._clock.wall())
             good = {part.where: part.good for part in self._in_order() if part.good is not None}
             self._whole.take(good)
+            self._others = self._neighbours.look(sorted(self._parts))
             for one in written:
                 one.look(since, self._clock.now())
             return paths.folders(self._patterns, [*self._parts, *self._tools, *(one.path for one in written)]), stale
@@ -210,7 +214,8 @@ class Static:
         unread = tuple(part.unread for part in self._in_order() if part.unread is not None)
         held = {one.file.target: one.file.held for one in self._targets.values() if one.file.held is not None}
         self._held = share(self._held, held)
-        return Observation(self._whole.services, self._read, told, max(len(self._in_order()), 1), unread, self._held)
+        parts = max(len(self._in_order()), 1)
+        return Observation(self._whole.services, self._read, told, parts, unread, self._held, self._others)
 
     def _in_order(self) -> list[Standing]:
         return [*(self._parts[path] for path in sorted(self._parts)), *self._all_feeds()]
@@ -233,7 +238,11 @@ class Static:
 def _same(one: Observation, other: Observation) -> bool:
     """Whether two say the same, however often it was read."""
     same = one.services is other.services and one.held is other.held
-    return same and (one.problems, one.parts, one.unread) == (other.problems, other.parts, other.unread)
+    return same and _beside(one) == _beside(other)
+
+
+def _beside(one: Observation) -> tuple[object, ...]:
+    return one.problems, one.parts, one.unread, one.others
 
 
 def _unmatched(patterns: Sequence[Path], written: Sequence[Path] = ()) -> list[str]:

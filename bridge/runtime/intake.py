@@ -6,6 +6,7 @@ from dataclasses import replace
 import structlog
 from tenacity import RetryCallState
 
+from bridge.abandoned import NOBODY, Left, Owners, told, without
 from bridge.adapter import Observation, Problem, Source
 from bridge.errors import Denied, Unavailable
 from bridge.guard import Accepted, Elapsed, Event, Frozen, Guard, Lost, Probed, Removals, Seen, Verdict
@@ -69,6 +70,8 @@ class Intake:
         self._resolver = Resolver(clock, lookup, self._moved)
         self._view: Observation | None = None  # as the source said it, services shared with the one before
         self._said: Services = Table()  # as the source said them
+        self._owners = Owners()
+        self._left: Left = NOBODY
         self._screened: Screened | None = None
         self._ours: Sound = NOTHING
         self._observation: Observation | None = None
@@ -81,6 +84,7 @@ class Intake:
         self._denied = False
         self._stands_in = False
         self._wake = Alarm(clock)
+        self._stops = Alarm(clock)  # an owner, when it was silent for a day
         self._probing = asyncio.Event()
         self.views = 0
 
@@ -91,6 +95,7 @@ class Intake:
         self._keeper.start(group, f"{self._name}: source", self._observing)
         self._keeper.start(group, f"{self._name}: holds", self._waking)
         self._keeper.start(group, f"{self._name}: probes", self._rounds)
+        self._keeper.start(group, f"{self._name}: owners", self._stopping)
 
     def stand_in(self, max_age: float) -> None:
         """Let the snapshot speak for the source, if it has not spoken itself and that is younger than `max_age`."""
@@ -139,6 +144,8 @@ class Intake:
             await self._resolver.answered()
         self._ours = sound(view.held, self._ours)
         self._view = replace(view, services=self._share(view.services), held=self._ours.held)
+        claims = [(str(target), claim) for target, held in view.held.items() for claim in held.claims]
+        self._owners.see([*claims, *view.others], self._clock.now(), self._clock.wall())
         was, why = self._lost, _unread(self._name, view)
         self._since = self._clock.now()
         if why:
@@ -166,12 +173,20 @@ class Intake:
     def _look(self) -> None:
         """The whole way of the view that is there, at the cost of what changed."""
         assert self._view is not None
-        resolved = self._resolver.resolve(self._view.services)
+        now = self._clock.now()
+        gone = self._owners.gone(now)
+        self._stops.set(self._owners.wake_at(now))
+        self._left = without(self._view.services, frozenset(gone), self._left)
+        resolved = self._resolver.resolve(self._left.services)
         self._screened = screen(resolved, self._policy, self._screened)
         self._observation = replace(self._view, services=self._screened.services)
         self._problems = (
-            *self._view.problems, *self._ours.problems, *self._resolver.problems, *self._screened.problems,
-        )  # fmt: skip
+            *self._view.problems,
+            *self._ours.problems,
+            *told(self._left, gone),
+            *self._resolver.problems,
+            *self._screened.problems,
+        )
         self._step(Seen(self._observation))
         if self._lost is not None:
             self._step(Lost())
@@ -235,6 +250,12 @@ class Intake:
             await self._wake.ring()
             self._step(Elapsed())
             self._publish()
+
+    async def _stopping(self) -> None:
+        while True:
+            await self._stops.ring()
+            if self._view is not None:
+                self._look()
 
     async def _rounds(self) -> None:
         """Connect to what the guard asks for, when it asks: it counts the rounds and keeps them apart."""

@@ -159,6 +159,11 @@ async def test_another_bridges_file_comes_via_that_bridge(tmp_path: Path, file: 
         ]
         await one.say(MORE)
         await reader.until(lambda: len(reader.seen[-1].services[name("shop/payments")].endpoints) == 3)
+        for beat in (1000.0, 1030.0):  # its heartbeat is seen as well: whose stands still for a day is no more
+            standing = one.held.claims[0].revision if one.held is not None and one.held.claims else None
+            await one.sink.claim(one.target, Claim("prod-eu1", "a", 1, beat, False, standing))
+            await reader.until(lambda beat=beat: [each.beat for _, each in reader.now.others] == [beat])
+            await one.until(lambda beat=beat: one.held is not None and one.held.claims[0].beat == beat)
 
 
 @every

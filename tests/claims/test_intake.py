@@ -3,11 +3,15 @@ from itertools import pairwise
 
 import pytest
 
-from bridge.adapter import Problem, Unread
+from bridge.abandoned import SILENCE
+from bridge.adapter import Claim, Problem, RecordKey, Unread
 from bridge.errors import Denied, Unavailable
+from bridge.kit.mark import Mark
 from bridge.model import EndpointId, Health, SourceName
 from bridge.testing.clock import FakeClock
 from bridge.testing.memory import MemoryRegistry
+from bridge.testing.records import encode
+from bridge.testing.store import ONLY, Store
 from tests.builders import eid, endpoint, hosts, name, service
 from tests.engines import Zone, policy, running
 
@@ -229,6 +233,22 @@ async def test_what_the_policy_refuses_never_reaches_the_guard() -> None:
     async with running(clock, vms=vms, screen=policy(namespaces=["shop"])) as run:
         assert sorted(map(str, run.catalog.services)) == ["shop/bad", "shop/web"]
         assert run.endpoints("shop/bad") == []
+
+
+async def test_what_a_bridge_left_that_was_silent_for_a_day_is_imported_no_more_and_told() -> None:
+    clock, store = FakeClock(), Store()
+    out = MemoryRegistry(service("shop/web", *hosts(9)), mark=Mark("prod", "one"), store=store)
+    store.foreign(ONLY, "old", RecordKey("k"), name("shop/web"), encode([endpoint("10.9.9.9:80")]))
+    store.claim(ONLY, Claim("old", "its", 3, clock.wall() - SILENCE + 60))
+    async with running(clock, out=out) as run:
+        await clock.advance(59)
+        assert "10.9.9.9:80" in run.endpoints("shop/web")
+        await clock.advance(100)
+        assert run.endpoints("shop/web") == hosts(9)
+        assert [one.kind for one in run.reading("out").problems] == ["abandoned"]
+        store.claim(ONLY, Claim("old", "its", 3, clock.wall()))
+        await clock.advance(1)
+        assert ("10.9.9.9:80" in run.endpoints("shop/web"), run.reading("out").problems) == (True, ())
 
 
 async def test_the_guard_is_woken_when_it_asked_for_it() -> None:
