@@ -36,6 +36,10 @@ class Expired(Unavailable):
     """The server no longer knows the past that is asked for: list again."""
 
 
+class Silent(Unavailable):
+    """A watch says nothing: there is no telling whether it ever will."""
+
+
 class Busy(Unavailable):
     """The server asks to be left alone until `until`, seconds monotonic."""
 
@@ -190,23 +194,23 @@ class Lines:
         return self
 
     async def __anext__(self) -> list[bytes]:
-        with _told(self._place, f"was silent for {self._silence:g} s; all is listed anew"):
+        with _told(self._place, f"was silent for {self._silence:g} s; all is listed anew", Silent):
             while piece := await self._content.readany():
                 *lines, self._rest = (self._rest + piece).split(b"\n")
                 if len(self._rest) > LONGEST:
-                    raise Unavailable(f"{self._place}: says a line of more than {LONGEST:,} bytes; all is listed anew")
+                    raise Silent(f"{self._place}: says a line of more than {LONGEST:,} bytes; all is listed anew")
                 if lines:
                     return lines
         raise StopAsyncIteration
 
 
 @contextmanager
-def _told(place: str, late: str) -> Iterator[None]:
-    """What goes wrong on the way, as Unavailable; `late` says what it means when time is up."""
+def _told(place: str, late: str, kind: type[Unavailable] = Unavailable) -> Iterator[None]:
+    """What goes wrong on the way, as Unavailable; `late` says what it means when time is up, and is of that `kind`."""
     try:
         yield
     except TimeoutError:
-        raise Unavailable(f"{place}: {late}") from None
+        raise kind(f"{place}: {late}") from None
     except (aiohttp.ClientError, OSError) as error:
         raise Unavailable(f"{place}: {_why(error)}") from None
 

@@ -12,9 +12,9 @@ import structlog
 from bridge.adapter import Problem, Target
 from bridge.errors import BridgeError, ConfigError, Conflict, Denied, Unavailable
 from bridge.kit import Clock
+from bridge.kit.backoff import pause
 from bridge.kit.election import Kept, Shelf
 from bridge.model import EndpointId, ServiceName, SourceName
-from bridge.runtime.backoff import pause
 from bridge.runtime.clock import within
 from bridge.runtime.latest import Latest
 

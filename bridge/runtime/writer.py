@@ -16,8 +16,9 @@ from tenacity import RetryCallState
 from bridge.adapter import Change, Holding, Holdings, Put, RecordKey, Remove, Sink, Target
 from bridge.errors import Conflict, Denied, Rejected, Unavailable
 from bridge.kit import Clock
+from bridge.kit.backoff import pause
 from bridge.model import ServiceName
-from bridge.runtime.backoff import again, pause
+from bridge.runtime.backoff import again
 from bridge.runtime.clock import Alarm, within
 from bridge.runtime.keep import unless_cancelled
 from bridge.runtime.rate import Bucket, Rate

@@ -1,0 +1,169 @@
+"""A cluster as a registry: observed by one reflector for each collection, namespace by namespace or all at once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
+
+from adapters.kubernetes.client import Api
+from adapters.kubernetes.mirror import Changes, Mirror
+from adapters.kubernetes.objects import node_of, service_of, slice_of
+from adapters.kubernetes.reading import Reading
+from adapters.kubernetes.reflector import SLICE, Collection, Failure, Reflector
+from adapters.kubernetes.seen import Seen
+from adapters.kubernetes.selection import Namespaces
+from bridge.adapter import Observation, Problem, Unread
+from bridge.errors import BridgeError, Denied, Unavailable
+from bridge.kit import Clock
+from bridge.kit.problems import bounded
+
+T = TypeVar("T")
+
+SHOWN: Final = 500
+"""How many problems an observation tells one by one."""
+
+SERVICES: Final = Collection(("api", "v1"), "services", service_of)
+SLICES: Final = Collection(("apis", "discovery.k8s.io", "v1"), "endpointslices", slice_of)
+NODES: Final = Collection(("api", "v1"), "nodes", node_of)
+
+
+class Part(NamedTuple):
+    """What is read together, and fails together: a namespace, or everything; nodes. `name` is what it is called.
+
+    Nothing can be said without an `essential` one that was never read.
+    """
+
+    name: str
+    reflectors: tuple[Reflector[Any], ...]
+    essential: bool = False
+
+    @property
+    def looked(self) -> int:
+        return min(one.looked for one in self.reflectors)
+
+    @property
+    def never(self) -> bool:
+        return any(one.never for one in self.reflectors)
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it cannot be read at present: what failed first."""
+        failures = [one.failure for one in self.reflectors if one.failure is not None]
+        return min(failures, key=lambda failure: failure.since, default=None)
+
+
+class Kubernetes:
+    """A source: the Services of one cluster. What it has mirrored outlives an observation, and is then listed anew."""
+
+    def __init__(
+        self, api: Api, clock: Clock, namespaces: Namespaces, seen: Seen, reading: Reading, *, nodes: bool, needed: bool
+    ) -> None:
+        """`nodes` are read too, and `needed` where nothing can be said without them."""
+        self._api = api
+        self._clock = clock
+        self._seen = seen
+        self._reading = reading
+        self._news = asyncio.Event()
+        self._asked = 0
+        self._places = [self._place(namespaces, name) for name in _places(namespaces)]
+        self._parts = list(self._places)
+        if nodes:
+            mirror = Mirror(node_of, lambda _: True)
+            self._parts.append(Part("nodes", (self._reflector(NODES, "", mirror, seen.take_nodes),), needed))
+
+    def refresh(self) -> None:
+        """See `bridge.adapter.Source`."""
+        self._asked += 1
+        for one in self._reflectors():
+            one.relist(self._asked)
+
+    async def observe(self) -> AsyncIterator[Observation]:
+        """See `bridge.adapter.Source`."""
+        self.refresh()
+        begun, told = self._asked, None
+        tasks = [asyncio.create_task(one.run(), name=f"{self._api.where} reflector") for one in self._reflectors()]
+        for task in tasks:
+            task.add_done_callback(lambda _: self._news.set())
+        try:
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                if min(part.looked for part in self._parts) < begun:
+                    continue
+                self._refuse_nothing()
+                await self._update()
+                view = self._view()
+                if told is None or not _same(view, told):
+                    told = view
+                    yield view
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            await self._api.close()
+
+    def _reflectors(self) -> list[Reflector[Any]]:
+        return [one for part in self._parts for one in part.reflectors]
+
+    def _place(self, namespaces: Namespaces, name: str) -> Part:
+        wanted = namespaces.admit
+        services = self._reflector(SERVICES, name, Mirror(service_of, wanted), self._seen.take_services)
+        slices = self._reflector(SLICES, name, Mirror(slice_of, wanted), self._seen.take_slices)
+        return Part(f"namespace {name}" if name else "all namespaces", (services, slices))
+
+    def _reflector(
+        self, collection: Collection[T], namespace: str, mirror: Mirror[T], take: Callable[[Changes[T]], None]
+    ) -> Reflector[T]:
+        return Reflector(self._api, collection, namespace, mirror, take=take, news=self._news.set, clock=self._clock)
+
+    def _refuse_nothing(self) -> None:
+        """Where nothing can be read, or not what all rests on, there is no view: the last one stands."""
+        errors = [part.failure.error for part in self._places if part.failure is not None]
+        if len(errors) == len(self._places):
+            _raise(next((one for one in errors if not isinstance(one, Denied)), errors[0]))
+        for part in self._parts:
+            if part.essential and part.never and part.failure is not None:
+                _raise(part.failure.error)
+
+    async def _update(self) -> None:
+        """Read anew what was touched, with turns for others between."""
+        touched = self._seen.pull()
+        try:
+            for number, _ in enumerate(self._reading.update(touched.read), 1):
+                if number % SLICE == 0:
+                    await self._clock.sleep(0)
+        except BaseException:
+            self._seen.put_back(touched)
+            raise
+
+    def _view(self) -> Observation:
+        problems = bounded(self._problems(), SHOWN, self._api.where)
+        unread = tuple(
+            Unread(part.name, failure.since, str(failure.error).removeprefix(f"{self._api.where}: "), part.never)
+            for part in self._parts
+            if (failure := part.failure) is not None
+        )
+        looked = min(part.looked for part in self._parts)
+        return Observation(self._reading.services, looked, problems, len(self._parts), unread)
+
+    def _problems(self) -> Iterator[Problem]:
+        yield from (self._seen.problems[key] for key in sorted(self._seen.problems))
+        yield from self._reading.problems
+
+
+def _raise(error: BridgeError) -> NoReturn:
+    """As the core takes it from a source; whatever else a server says to a reader is no reading."""
+    raise Denied(str(error)) if isinstance(error, Denied) else Unavailable(str(error))
+
+
+def _places(namespaces: Namespaces) -> list[str]:
+    """What is read apart: each namespace that is named, or all at once."""
+    return [""] if namespaces.every else sorted(namespaces.named)
+
+
+def _same(one: Observation, other: Observation) -> bool:
+    """Whether two say the same, and were read as often."""
+    same = one.services is other.services and one.held is other.held and one.read == other.read
+    return same and (one.problems, one.unread) == (other.problems, other.unread)
