@@ -29,6 +29,7 @@ class Scenario:
 
 SCENARIOS = {
     "W1-file": Scenario("edit", "w1", "an edit of an inventory → a real Envoy's /clusters"),
+    "W1-kubernetes": Scenario("slices", "w1", "a change of an EndpointSlice → a real Envoy's /clusters"),
     "W3": Scenario("fanout", "w3", "one change among 10,000 services → its one subscriber, of 200 streams"),
     "W4": Scenario("core", "w4", "guard, merge, view and encoding of one change, at 1,000 and 50,000 services"),
     "W5": Scenario("fanout", "w5", "one change in a service of 1,000 endpoints → 1,000 subscribers"),
