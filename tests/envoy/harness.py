@@ -100,8 +100,8 @@ async def until(holds: Callable[[], Awaitable[Any]], what: str, patience: float 
 class Sample:
     """A small web server that answers with its own address; use as `async with`."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
-        self.port = free_port(host)
+    def __init__(self, host: str = "127.0.0.1", port: int | None = None) -> None:
+        self.port = port or free_port(host)
         self.name = f"{host}:{self.port}"
         self.requests = 0
         self._host = host

@@ -1,0 +1,124 @@
+"""From an inventory file through a real Kubernetes to a real Envoy, and to an answer of the machine that was meant.
+
+One bridge writes what is in a file into Kubernetes; another one reads nothing but Kubernetes and serves an Envoy.
+"""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.testing.envoy import fetch
+from bridge.testing.ports import free_port
+from bridge.xds.bootstrap import bootstrap
+from tests.apart import Apart, NoNetworkError
+from tests.envoy.harness import LOCKS, Routing, Sample, until
+from tests.servers.kubernetes import doubles
+from tests.servers.kubernetes.binaries import Binaries
+from tests.servers.kubernetes.client import Client
+from tests.servers.kubernetes.objects import Object, Pod, service, thing
+from tests.servers.kubernetes.server import ApiServer
+from tests.whole import Whole
+
+pytestmark = pytest.mark.envoy
+
+VMS = ("10.99.1.1", "10.99.1.2")
+PODS = ("10.99.2.1", "10.99.2.2")
+PORT = 8080
+
+
+@pytest.fixture(scope="module")
+def apart() -> Iterator[Apart]:
+    """A network in which VMs and pods have addresses: the API server refuses those of loopback."""
+    try:
+        with Apart() as made:
+            yield made
+    except NoNetworkError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def envoy_binary() -> Path:
+    return fetch(LOCKS / "newest.lock", print)
+
+
+@dataclass
+class World:
+    """A cluster with a namespace `shop`, an inventory that is exported into it, and an Envoy that knows the cluster."""
+
+    api: Client
+    envoy: Routing
+    inventory: Path
+
+    def write(self, service: str, *addresses: str) -> None:
+        """The inventory has this service alone, by rename."""
+        said = {"name": service, "ports": {"http": PORT}, "endpoints": list(addresses)}
+        fresh = self.inventory.with_suffix(".new")
+        fresh.write_text(json.dumps({"services": [said]}))
+        fresh.replace(self.inventory)
+
+    async def pods(self, of: Object, *addresses: str) -> None:
+        """What the controller of EndpointSlices writes for pods with these addresses."""
+        await doubles.endpoints(self.api, of, [Pod(one) for one in addresses], [("http", PORT)])
+
+    async def has(self, name: str, *addresses: str) -> None:
+        """Wait until the Envoy has exactly these hosts for a service."""
+        await self.envoy.becomes({name: {f"{one}:{PORT}" for one in addresses}})
+
+    async def answers(self, name: str, requests: int = 20) -> Counter[str]:
+        """Who answers requests to a service, without their port."""
+        said = [await self.envoy.request(name) for _ in range(requests)]
+        assert {status for status, _ in said} == {200}, said
+        return Counter(text.partition(":")[0] for _, text in said)
+
+
+@asynccontextmanager
+async def world(binaries: Binaries, envoy: Path, folder: Path, *, writes: bool = True) -> AsyncIterator[World]:
+    """Everything running, machines and pods included, with nothing in the cluster and the file yet."""
+    async with AsyncExitStack() as stack:
+        for address in (*VMS, *PODS):
+            await stack.enter_async_context(Sample(address, PORT))
+        (folder / "kubernetes").mkdir()
+        cluster = await stack.enter_async_context(ApiServer(binaries, folder / "kubernetes"))
+        api = await stack.enter_async_context(cluster.client())
+        await api.create(thing("Namespace", "shop"))
+        inventory = folder / "vms.json"
+        inventory.write_text('{"services": []}')
+        k8s: dict[str, Any] = {
+            "name": "k8s",
+            "kind": "kubernetes",
+            "kubeconfig": str(cluster.kubeconfig(folder, "admin")),
+            "import": {"namespaces": ["shop"]},
+        }
+        vms = {"name": "vms", "kind": "static", "files": [str(inventory)]}
+        export = [{"services": ["shop/*"], "from": ["vms"]}]
+        writing = {"owner": "writing", "registries": [vms, {**k8s, "export": export}]}
+        if writes:
+            await stack.enter_async_context(Whole(folder / "writing", writing))
+        reading = await stack.enter_async_context(Whole(folder / "reading", {"registries": [k8s]}))
+        made = bootstrap(
+            "ads",
+            ("127.0.0.1", reading.xds),
+            listen=("127.0.0.1", free_port()),
+            admin=("127.0.0.1", free_port()),
+        )
+        (folder / "envoy").mkdir()
+        routing = await stack.enter_async_context(Routing(envoy, made, folder / "envoy"))
+        await until(routing.live, "Envoy is live")
+        yield World(api, routing, inventory)
+
+
+def test_a_pod_answers(apart: Apart, binaries: Binaries, envoy_binary: Path, tmp_path: Path):
+    async def scenario() -> None:
+        async with world(binaries, envoy_binary, tmp_path, writes=False) as all_:
+            of = await all_.api.create(service("shop", "orders", selector={"app": "orders"}))
+            await all_.pods(of, *PODS)
+            await all_.has("shop/orders", *PODS)
+            assert set(await all_.answers("shop/orders")) == set(PODS)
+
+    apart.run(scenario())
