@@ -106,8 +106,11 @@ class Side:
 
 
 class Client:
-    def __init__(self, shelf: Shelf, delta: bool, types: frozenset[str] = BOTH, max_bytes: int = 4_000_000) -> None:
-        self.shelf, self.delta, self.types, self.max_bytes = shelf, delta, types, max_bytes
+    def __init__(
+        self, shelf: Shelf, delta: bool, types: frozenset[str] = BOTH, max_bytes: int = 4_000_000, names: bool = True
+    ) -> None:
+        """`names`: its errors name the clusters that are bad, and it takes the others; else it takes nothing."""
+        self.shelf, self.delta, self.types, self.max_bytes, self.names = shelf, delta, types, max_bytes, names
         self.sides = {CDS: Side(), EDS: Side()}
         self.warming: set[str] = set()
         self.responses = 0
@@ -242,6 +245,8 @@ class Client:
         side.due -= {name for name, _ in said} | set(response.removed)
         if response.type_url == CDS:
             self.endpoints.due |= anew
+            if side.refused and not self.names:  # for all that the server knows, some of those are in use, and warming
+                self.endpoints.due |= {name for name, _ in said}
 
     def hear(self) -> bool:
         """Take in the response that came first, and answer it."""
@@ -260,11 +265,11 @@ class Client:
             side.refused = tuple((told.name, told.version) for told in response.resources)
             side.due |= {told.name for told in response.resources} | set(response.removed)
             error = "malformed assignment"
-            if type_url == CDS:
+            if type_url == CDS and self.names:
                 error = "Error adding/updating cluster(s) " + ", ".join(f"{name}: no good" for name in bad)
-        if type_url == CDS:
+        if type_url == CDS and (self.names or not bad):
             self._apply_clusters(side, response, bad)
-        else:
+        elif type_url == EDS:
             self._apply_endpoints(side, response, bad)
         if self.delta:
             self.send(Request(type_url, response.nonce, error=error))

@@ -14,14 +14,18 @@ class Whole(Subscription):
     client accepted last, or is left out when it accepted none (rule 10). Where the client came with clusters from an
     earlier stream, leaving out might delete one that serves: there the refused bytes stay in the list, which is not
     repeated by itself, and the client goes on to take its good part whenever something else changes.
+
+    An error that names nobody makes suspects of all that was new. They go back likewise, and are tried again by
+    halves, beside all that was accepted, one half after the other, until the culprits are alone.
     """
 
-    __slots__ = ("last", "refused", "suspects")
+    __slots__ = ("last", "refused", "suspects", "trials")
 
     def __init__(self, type_url: str, store: Store, delta: bool, max_names: int) -> None:
         super().__init__(type_url, store, delta, max_names)
         self.refused = False  # whether what was accepted is to be told again, in answer to a NACK
         self.suspects: frozenset[str] = frozenset()  # names of a NACK that named none: some of them may be in use
+        self.trials: list[list[str]] = []  # halves of suspects, the next one last
         self.last = ""  # version of the last response
 
     def _answer_for(self, wanted: Iterable[str], everything: bool) -> None:
@@ -40,7 +44,8 @@ class Whole(Subscription):
         self.dirty, self.refused = {}, False
         if (version == self.last and not self.owes) or (self.parked and not resources and not self.total):
             self.owes, self.suspects = False, frozenset()
-            return None
+            self._try()
+            return self.take(nonce) if self.owes else None
         self.last = version
         return self._send(Response(self.type_url, version, nonce, resources), sum(map(cost, resources)))
 
@@ -91,6 +96,13 @@ class Whole(Subscription):
 
     def _accept(self, flight: Response) -> None:
         self._settle(flight, frozenset())
+        self._try()
+
+    def _try(self) -> None:
+        """Tell the next half of the suspects again, if there is one."""
+        while self.trials and not self.owes:
+            for name in self.trials.pop():
+                self.owes = self.parked.pop(name, None) is not None or self.owes
 
     def _settle(self, flight: Response, refused: Collection[str]) -> None:
         """The client has what `flight` said, `refused` apart."""
@@ -113,9 +125,17 @@ class Whole(Subscription):
             self._settle(flight, culprits)  # Envoy applied the good part
         else:
             self.suspects = frozenset(changed)
+            left = ([name for name in trial if name not in changed] for trial in self.trials)
+            self.trials = [trial for trial in left if trial] + self._halves(sorted(changed))
         for name in filter(self.wants, culprits or changed):
             self.parked[name] = Parked(changed[name], error)
         self.refused = True
+
+    def _halves(self, names: list[str]) -> list[list[str]]:
+        """The first one last; none where one is alone, or where a name cannot be left out of a response."""
+        stay = not self.fresh and any(not isinstance(self.have.get(name), Resource) for name in names)
+        middle = (len(names) + 1) // 2
+        return [] if stay or middle == len(names) else [names[middle:], names[:middle]]
 
 
 def blamed(error: str, names: Iterable[str]) -> set[str]:

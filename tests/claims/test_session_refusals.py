@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.xds.messages import CDS, EDS
-from bridge.xds.whole import blamed
+from bridge.xds.whole import Whole, blamed
 from tests.session_model import (
     BAD,
     BOTH_WAYS,
@@ -286,6 +286,37 @@ def test_sotw_clusters_refused_without_a_name_go_back_to_what_was_accepted_last_
     assert texts(endpoints := stream.take()) == {"a": "1"}  # the client may have taken the new one, and be warming
     assert reply(stream, False, endpoints, "a", "b") is None
     assert reply(stream, False, response, error="Proto constraint validation failed") is None
+
+
+@pytest.mark.promise("xDS-10", "R-27")
+def test_sotw_the_culprit_among_clusters_is_found_by_halves_when_the_error_names_none() -> None:
+    names = [f"c{number}" for number in range(8)]
+    shelf, stream = clusters(**{**dict.fromkeys(["old", *names], "1"), "c5": f"{BAD}1"})
+    told = []
+    response = stream.take()
+    while response is not None:
+        assert len(told) < 20, "no end of it"
+        told.append(sorted(texts(response)))
+        bad = [one for one in texts(response).values() if one.startswith(BAD)]
+        response = reply(stream, False, response, error="Proto constraint validation failed" if bad else None)
+    assert told[-1] == sorted({"old", *names} - {"c5"})
+    assert [name for name, *_ in stream.status()[0].parked] == ["c5"]
+    shelf.put(CDS, "c5", "2")
+    stream.touch(CDS, ["c5"])
+    assert "c5" in texts(stream.take())
+
+
+@pytest.mark.promise("R-27", "law-7")
+def test_sotw_suspects_that_change_and_are_refused_for_ever_are_each_to_be_tried_once() -> None:
+    shelf, stream = clusters(**dict.fromkeys("abcdefgh", "1"))
+    response = stream.take()
+    for number in range(100):
+        for one in "abcdefgh":
+            shelf.put(CDS, one, f"{BAD}{number}")
+        stream.touch(CDS, "abcdefgh")
+        response = reply(stream, False, response, error="no")
+    assert isinstance(stream._clusters, Whole)
+    assert sum(map(len, stream._clusters.trials)) <= 8
 
 
 @pytest.mark.promise("xDS-10", "law-3")
