@@ -1,9 +1,11 @@
 """A cluster as a registry: observed by one reflector for each collection, namespace by namespace or all at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
+from adapters.kubernetes.claims import CLAIM, KubeClaim, claim_of
 from adapters.kubernetes.client import Api
 from adapters.kubernetes.mirror import Changes, Mirror
 from adapters.kubernetes.objects import node_of, service_of, slice_of
@@ -11,10 +13,13 @@ from adapters.kubernetes.reading import Reading
 from adapters.kubernetes.reflector import SLICE, Collection, Failure, Reflector
 from adapters.kubernetes.seen import Seen
 from adapters.kubernetes.selection import Namespaces
-from bridge.adapter import Observation, Problem, Unread
+from adapters.kubernetes.target import KubeTarget
+from adapters.kubernetes.written import Written
+from bridge.adapter import Change, Claim, Holding, Note, Observation, Problem, Record, Target, Unread
 from bridge.errors import BridgeError, Denied, Unavailable
 from bridge.kit import Clock
 from bridge.kit.problems import bounded
+from bridge.model import Service
 
 T = TypeVar("T")
 
@@ -24,6 +29,7 @@ SHOWN: Final = 500
 SERVICES: Final = Collection(("api", "v1"), "services", service_of)
 SLICES: Final = Collection(("apis", "discovery.k8s.io", "v1"), "endpointslices", slice_of)
 NODES: Final = Collection(("api", "v1"), "nodes", node_of)
+CLAIMS: Final = Collection(("apis", "coordination.k8s.io", "v1"), "leases", claim_of, {"labelSelector": CLAIM})
 
 
 class Part(NamedTuple):
@@ -52,16 +58,31 @@ class Part(NamedTuple):
 
 
 class Kubernetes:
-    """A source: the Services of one cluster. What it has mirrored outlives an observation, and is then listed anew."""
+    """A source: the Services of one cluster, and a sink: its EndpointSlices.
+
+    What it has mirrored outlives an observation, and is then listed anew.
+    """
+
+    concurrency: Final = 8
 
     def __init__(
-        self, api: Api, clock: Clock, namespaces: Namespaces, seen: Seen, reading: Reading, *, nodes: bool, needed: bool
+        self,
+        api: Api,
+        clock: Clock,
+        namespaces: Namespaces,
+        seen: Seen,
+        reading: Reading,
+        *,
+        written: Written,
+        nodes: bool,
+        needed: bool,
     ) -> None:
         """`nodes` are read too, and `needed` where nothing can be said without them."""
         self._api = api
         self._clock = clock
         self._seen = seen
         self._reading = reading
+        self._written = written
         self._news = asyncio.Event()
         self._asked = 0
         self._places = [self._place(namespaces, name) for name in _places(namespaces)]
@@ -69,12 +90,29 @@ class Kubernetes:
         if nodes:
             mirror = Mirror(node_of, lambda _: True)
             self._parts.append(Part("nodes", (self._reflector(NODES, "", mirror, seen.take_nodes),), needed))
+        self._claims = {name: self._claims_in(name) for name in written.namespaces}
 
     def refresh(self) -> None:
         """See `bridge.adapter.Source`."""
         self._asked += 1
         for one in self._reflectors():
             one.relist(self._asked)
+
+    def fit(self, target: Target, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
+        """See `bridge.adapter.Sink`."""
+        return self._target(target).fit(service, holding)
+
+    async def apply(self, target: Target, change: Change) -> None:
+        """See `bridge.adapter.Sink`."""
+        await self._target(target).apply(change)
+
+    async def claim(self, target: Target, claim: Claim) -> None:
+        """See `bridge.adapter.Sink`."""
+        await self._target(target).claim(claim)
+
+    async def tell(self, target: Target, note: Note) -> None:
+        """See `bridge.adapter.Teller`."""
+        await self._target(target).tell(note)
 
     async def observe(self) -> AsyncIterator[Observation]:
         """See `bridge.adapter.Source`."""
@@ -90,7 +128,7 @@ class Kubernetes:
                 for task in tasks:
                     if task.done():
                         task.result()
-                if min(part.looked for part in self._parts) < begun:
+                if self._looked < begun:
                     continue
                 self._refuse_nothing()
                 await self._update()
@@ -105,7 +143,17 @@ class Kubernetes:
             await self._api.close()
 
     def _reflectors(self) -> list[Reflector[Any]]:
-        return [one for part in self._parts for one in part.reflectors]
+        return [one for part in self._parts for one in part.reflectors] + list(self._claims.values())
+
+    @property
+    def _looked(self) -> int:
+        return min(one.looked for one in self._reflectors())
+
+    def _target(self, target: Target) -> KubeTarget:
+        return self._written.targets[target]
+
+    def _claims_in(self, namespace: str) -> Reflector[KubeClaim]:
+        return self._reflector(CLAIMS, namespace, Mirror(claim_of, lambda _: True), self._written.take_claims)
 
     def _place(self, namespaces: Namespaces, name: str) -> Part:
         wanted = namespaces.admit
@@ -131,7 +179,9 @@ class Kubernetes:
         """Read anew what was touched, with turns for others between."""
         touched = self._seen.pull()
         try:
-            for number, _ in enumerate(self._reading.update(touched.read), 1):
+            known = [name for name, one in self._claims.items() if not one.never]
+            steps = chain(self._reading.update(touched.read), self._written.update(touched.held, known))
+            for number, _ in enumerate(steps, 1):
                 if number % SLICE == 0:
                     await self._clock.sleep(0)
         except BaseException:
@@ -145,12 +195,21 @@ class Kubernetes:
             for part in self._parts
             if (failure := part.failure) is not None
         )
-        looked = min(part.looked for part in self._parts)
-        return Observation(self._reading.services, looked, problems, len(self._parts), unread)
+        held = self._written.held
+        return Observation(self._reading.services, self._looked, problems, len(self._parts), unread, held)
 
     def _problems(self) -> Iterator[Problem]:
         yield from (self._seen.problems[key] for key in sorted(self._seen.problems))
+        yield from self._claim_problems()
+        yield from self._written.problems
         yield from self._reading.problems
+
+    def _claim_problems(self) -> Iterator[Problem]:
+        """Claims that cannot be read are of no concern to readers; they keep a target from being written."""
+        for namespace, one in self._claims.items():
+            if one.failure is not None:
+                what = f"{one.failure.error}; nothing is written before the claims are known"
+                yield Problem("target", f"leases of namespace {namespace}", what)
 
 
 def _raise(error: BridgeError) -> NoReturn:

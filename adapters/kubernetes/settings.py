@@ -6,15 +6,21 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from adapters.kubernetes.access import AccessSettings
 from adapters.kubernetes.client import Api
+from adapters.kubernetes.fit import Form
+from adapters.kubernetes.owned import Writing, home
 from adapters.kubernetes.parts import Families, Mode, Scope
 from adapters.kubernetes.reading import Reading
 from adapters.kubernetes.registry import Kubernetes
 from adapters.kubernetes.seen import Seen
 from adapters.kubernetes.selection import ANY, Namespaces, Selection, pattern
 from adapters.kubernetes.selector import Selector
-from bridge.adapter import Observation, Source
+from adapters.kubernetes.target import KubeTarget
+from adapters.kubernetes.written import Written
+from bridge.adapter import Observation, Source, Target
 from bridge.kit import Kit
-from bridge.kit.settings import RegistrySettings, RemovalsSettings, Several, Strict
+from bridge.kit.mark import Mark
+from bridge.kit.names import Pattern, label
+from bridge.kit.settings import ExportSettings, RegistrySettings, RemovalsSettings, Several, Strict
 
 _EVERY: Final = (ANY,)
 
@@ -79,6 +85,42 @@ class ImportSettings(Strict):
         return Selection(self.chosen(), globs, Selector.parse(self.selector), self.opt_in)
 
 
+class SliceExportSettings(ExportSettings):
+    """EndpointSlices that are written, beside Services that are there or that the bridge makes."""
+
+    name: Annotated[str, AfterValidator(label)] | None = Field(
+        default=None, description="what the export is called, where a cluster has several; never rename it"
+    )
+    create_services: bool = Field(
+        default=False, description="make the Services that are missing; those go again when nothing is left to say"
+    )
+    headless: bool = Field(default=False, description="the Services that are made have no cluster IP")
+    opt_in: bool = Field(
+        default=False,
+        description='write only to Services annotated registry-bridge.dev/sync: "true"; "false" always leaves one out',
+    )
+    slice_size: int = Field(default=100, ge=1, le=1000, description="endpoints of a slice")
+    claim_namespace: Annotated[str, AfterValidator(label)] | None = Field(
+        default=None,
+        description="where the Lease is that says who writes; the pod's namespace, or the context's, by default",
+    )
+
+    @property
+    def target(self) -> Target:
+        return Target(self.name or "")
+
+    @model_validator(mode="after")
+    def _made(self) -> Self:
+        if self.headless and not self.create_services:
+            raise ValueError("`headless` is of Services that are made; write `create_services: true`, or remove it")
+        return self
+
+    def form(self, mark: Mark, namespaces: Namespaces) -> Form:
+        """How it is written."""
+        writing = Writing(mark, self.target, tuple(map(Pattern, self.services)))
+        return Form(writing, namespaces, self.create_services, self.headless, self.opt_in, self.slice_size)
+
+
 class KubernetesRemovalsSettings(RemovalsSettings):
     """When a disappearance is believed; pods are not probed unless told to: their network is seldom ours."""
 
@@ -91,17 +133,36 @@ class Settings(AccessSettings, RegistrySettings):
     kind: Literal["kubernetes"] = Field(description="which adapter reads it")
     imported: ImportSettings = Field(default=ImportSettings(), alias="import", description="what is read")
     removals: KubernetesRemovalsSettings = KubernetesRemovalsSettings()
+    export: Several[SliceExportSettings] = Field(default=(), description="EndpointSlices that are written")
 
     def open(self, kit: Kit) -> Source:
         api = Api(kit.registry, self.access(kit.clock), kit.clock, self.timeout)
-        seen = Seen()
+        seen = Seen(home if self.export else None)
         owners = (kit.mark.owner, *kit.mark.former) if kit.mark is not None else ()
         said = self.imported
         scope = Scope(self.locality.value(), self.network, said.families, said.address_mode, frozenset(owners))
         reading = Reading(seen, said.selection(), scope)
         needed = said.address_mode == "node"
         nodes = needed or said.nodes
-        return Kubernetes(api, kit.clock, said.chosen(), seen, reading, nodes=nodes, needed=needed)
+        written = Written(self._targets(kit, api, seen), seen)
+        return Kubernetes(api, kit.clock, said.chosen(), seen, reading, written=written, nodes=nodes, needed=needed)
+
+    def _targets(self, kit: Kit, api: Api, seen: Seen) -> list[KubeTarget]:
+        """What is written; without a mark nothing is."""
+        if kit.mark is None:
+            return []
+        mark, namespaces = kit.mark, self.imported.chosen()
+        return [
+            KubeTarget(
+                f"{kit.registry} {one.target}".strip(),
+                one.form(mark, namespaces),
+                one.claim_namespace or self.cluster().namespace,
+                api=api,
+                clock=kit.clock,
+                service=seen.service,
+            )
+            for one in self.export
+        ]
 
     def check(self) -> Observation | None:
         """Nothing is read offline; a kubeconfig that is named has to lead somewhere."""

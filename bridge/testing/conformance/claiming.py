@@ -38,7 +38,8 @@ class Claiming:
         async with writing(bench) as wrote:
             view = await wrote.watched.again()
             assert not view.services, "the claim is read as a service"
-            assert not any(held.holdings for held in view.held.values()), "the claim is read as a record"
+            holdings = [one for held in view.held.values() for one in held.holdings.values()]
+            assert not any(one.records or one.endpoints for one in holdings), "the claim is read as a record"
 
     async def test_a_heartbeat_renews_it(self, bench: Bench) -> None:
         async with writing(bench) as wrote:

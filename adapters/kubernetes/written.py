@@ -1,0 +1,60 @@
+"""All that we write in one cluster: what stands there of ours, target by target, and who claims it."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from adapters.kubernetes.claims import KubeClaim
+from adapters.kubernetes.mirror import Broken, Changes
+from adapters.kubernetes.objects import Key
+from adapters.kubernetes.owned import holding
+from adapters.kubernetes.seen import Seen
+from adapters.kubernetes.target import KubeTarget
+from bridge.adapter import Held, Holding, Problem, Target
+from bridge.model import ServiceName
+from bridge.table import Table, share
+
+
+class Written:
+    """`held` and `problems` are as of the last `update`."""
+
+    def __init__(self, targets: Sequence[KubeTarget], seen: Seen) -> None:
+        self.targets = {one.target: one for one in targets}
+        self.held: Table[Target, Held] = Table()
+        self._seen = seen
+        self._claims: dict[Key, KubeClaim] = {}
+        self._broken: dict[Key, str] = {}
+
+    @property
+    def namespaces(self) -> list[str]:
+        """Where claims are kept."""
+        return sorted({one.claim_namespace for one in self.targets.values()})
+
+    @property
+    def problems(self) -> Iterator[Problem]:
+        """Claims that nobody can understand."""
+        for key, why in sorted(self._broken.items()):
+            yield Problem("claim", f"lease {key}", why)
+
+    def take_claims(self, changes: Changes[KubeClaim]) -> None:
+        for key, (_, new) in changes.items():
+            self._broken.pop(key, None)
+            self._claims.pop(key, None)
+            if isinstance(new, Broken):
+                self._broken[key] = new.why
+            elif new is not None:
+                self._claims[key] = new
+
+    def update(self, names: Collection[ServiceName], known: Collection[str]) -> Iterator[None]:
+        """See anew what is ours of these, a step a service, so that whoever iterates may pause between.
+
+        `known` are the claim namespaces that were read: a target whose claims nobody knows is not to be written.
+        """
+        found: dict[Target, dict[ServiceName, Holding | None]] = {target: {} for target in self.targets}
+        for name in names:
+            service, slices = self._seen.service(name), self._seen.at_home(name)
+            for target, one in self.targets.items():
+                found[target][name] = holding(name, service, slices, one.form.writing)
+            yield
+        for target, one in self.targets.items():
+            one.see(self._claims.values(), found[target])
+        now = {target: one.held for target, one in self.targets.items() if one.claim_namespace in known}
+        self.held = share(self.held, now)
