@@ -272,16 +272,14 @@ def screening(settings: RegistrySettings) -> ScreenPolicy:
     return ScreenPolicy(
         addresses=None if settings.addresses is None else Allow(settings.addresses),
         allow_loopback=settings.allow_loopback,
-        namespaces=None if settings.namespaces is None else frozenset(settings.namespaces),
+        namespaces=settings.fills(),
         bounds=BOUNDS,
     )
 
 
 def may_fill(settings: RegistrySettings) -> Callable[[str], bool]:
     """Whether a registry may say something of a namespace."""
-    if settings.namespaces is not None:
-        return frozenset(settings.namespaces).__contains__
-    return lambda namespace: not namespace.startswith("kube-")
+    return settings.fills().admit
 
 
 def installed() -> Adapters:

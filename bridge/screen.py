@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bridge.adapter import Problem
 from bridge.kit.address import Allow, is_literal, parse, refused
+from bridge.kit.names import Namespaces
 from bridge.model import Endpoint, Locality, Metadata, Port, Service, ServiceName, Services
 from bridge.table import Table, changed
 
@@ -39,11 +40,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class ScreenPolicy:
-    """What the operator allows one source to say; `namespaces` None: any but `kube-*`."""
+    """What the operator allows one source to say."""
 
     addresses: Allow | None
     allow_loopback: bool
-    namespaces: frozenset[str] | None
+    namespaces: Namespaces
     bounds: Bounds
 
 
@@ -136,17 +137,12 @@ def _is(one: Endpoint, other: Endpoint) -> bool:
     return one is other
 
 
-def _name(name: ServiceName, namespaces: frozenset[str] | None) -> str:
+def _name(name: ServiceName, namespaces: Namespaces) -> str:
     """Why the service may not be called so, "" when it may."""
     for part, said in (("namespace", name.namespace), ("name", name.name)):
         if not _LABEL.fullmatch(said):
             return f"the {part} is not a DNS label: at most 63 of a-z, 0-9 and -, neither first nor last a -"
-    if namespaces is None:
-        if name.namespace.startswith("kube-"):
-            return f"the namespace {name.namespace} must be named under `namespaces:` to be filled"
-    elif name.namespace not in namespaces:
-        return f"the namespace {name.namespace} is not one of `namespaces:`"
-    return ""
+    return namespaces.refuse(name.namespace)
 
 
 def _endpoint(said: Endpoint, policy: ScreenPolicy, found: "_Found") -> Endpoint | None:

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from bridge.kit import Clock
 from bridge.kit.address import Allow
+from bridge.kit.names import EVERY_NAMESPACE, Namespaces
 from bridge.merge import Catalog
 from bridge.model import EndpointId, SourceName
 from bridge.runtime.election import Elector
@@ -32,7 +33,7 @@ BOUNDS = Bounds(
 def policy(
     *allow: str, allow_loopback: bool = False, namespaces: Iterable[str] | None = None, bounds: Bounds = BOUNDS
 ) -> ScreenPolicy:
-    spaces = None if namespaces is None else frozenset(namespaces)
+    spaces = EVERY_NAMESPACE if namespaces is None else Namespaces.of(namespaces)
     return ScreenPolicy(Allow(allow) if allow else None, allow_loopback, spaces, bounds)
 
 

@@ -7,11 +7,10 @@ from adapters.kubernetes import services, slices
 from adapters.kubernetes.fit import Form, fit
 from adapters.kubernetes.objects import Key, KubeService, KubeSlice, service_of, slice_of
 from adapters.kubernetes.owned import Writing, holding, home
-from adapters.kubernetes.selection import Namespaces
 from adapters.kubernetes.slices import Revision
 from bridge.adapter import Change, Holding, Problem, Put, Target
 from bridge.kit.mark import Mark
-from bridge.kit.names import Pattern
+from bridge.kit.names import Namespaces, Pattern
 from bridge.model import Service, ServiceName
 from bridge.plan import plan
 from tests import kube

@@ -10,11 +10,11 @@ from adapters.kubernetes.objects import BESIDE, Key
 from adapters.kubernetes.owned import FAMILIES, Facts, Writing
 from adapters.kubernetes.packing import Pack, pack
 from adapters.kubernetes.rows import Group, Lack, Said, Terms, UnsaidError, say
-from adapters.kubernetes.selection import Namespaces
 from adapters.kubernetes.services import Made
 from adapters.kubernetes.slices import Line, Slice
 from bridge.adapter import Holding, Problem, Record, RecordKey
 from bridge.kit import names
+from bridge.kit.names import Namespaces
 from bridge.kit.place import excerpt
 from bridge.model import Endpoint, Service, ServiceName
 

@@ -12,12 +12,12 @@ from adapters.kubernetes.objects import node_of, service_of, slice_of
 from adapters.kubernetes.reading import Reading
 from adapters.kubernetes.reflector import SLICE, Collection, Failure, Reflector
 from adapters.kubernetes.seen import Seen
-from adapters.kubernetes.selection import Namespaces
 from adapters.kubernetes.target import KubeTarget
 from adapters.kubernetes.written import Written
 from bridge.adapter import Change, Claim, Holding, Note, Observation, Problem, Record, Target, Unread
 from bridge.errors import BridgeError, Denied, Unavailable
 from bridge.kit import Clock
+from bridge.kit.names import Namespaces
 from bridge.kit.problems import bounded
 from bridge.model import Service
 

@@ -1,40 +1,13 @@
 """Which Services count: by namespace, name, labels and their own word."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Self
 
 from adapters.kubernetes.objects import SYNC, KubeService
 from adapters.kubernetes.selector import Selector
 from bridge.adapter import Problem
-from bridge.kit.names import Pattern, label
+from bridge.kit.names import ANY, Namespaces, Pattern
 from bridge.kit.place import excerpt
 from bridge.model import ServiceName
-
-ANY: Final = "*"
-
-
-@dataclass(frozen=True, slots=True)
-class Namespaces:
-    """Which namespaces count: the `named` ones and, when `every`, all others but the excepted and `kube-*`."""
-
-    every: bool
-    named: frozenset[str]
-    excepted: frozenset[str]
-
-    @classmethod
-    def of(cls, names: Iterable[str], excepted: Iterable[str]) -> Self:
-        """`names` may hold `*`; ValueError when a name is none, or stands on both sides."""
-        said, without = set(names), frozenset(map(label, excepted))
-        named = frozenset(label(one) for one in said - {ANY})
-        if both := sorted(named & without):
-            raise ValueError(f"{excerpt(both[0])} is named and excepted; remove one of them")
-        return cls(ANY in said, named, without)
-
-    def admit(self, namespace: str) -> bool:
-        if namespace in self.named:
-            return True
-        return self.every and namespace not in self.excepted and not namespace.startswith("kube-")
 
 
 @dataclass(frozen=True, slots=True)

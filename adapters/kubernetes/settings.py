@@ -12,14 +12,14 @@ from adapters.kubernetes.parts import Families, Mode, Scope
 from adapters.kubernetes.reading import Reading
 from adapters.kubernetes.registry import Kubernetes
 from adapters.kubernetes.seen import Seen
-from adapters.kubernetes.selection import ANY, Namespaces, Selection, pattern
+from adapters.kubernetes.selection import Selection, pattern
 from adapters.kubernetes.selector import Selector
 from adapters.kubernetes.target import KubeTarget
 from adapters.kubernetes.written import Written
 from bridge.adapter import Observation, Source, Target
 from bridge.kit import Kit
 from bridge.kit.mark import Mark
-from bridge.kit.names import Pattern, label
+from bridge.kit.names import ANY, Namespaces, Pattern, label
 from bridge.kit.settings import ExportSettings, RegistrySettings, RemovalsSettings, Several, Strict
 
 _EVERY: Final = (ANY,)
@@ -134,6 +134,10 @@ class Settings(AccessSettings, RegistrySettings):
     imported: ImportSettings = Field(default=ImportSettings(), alias="import", description="what is read")
     removals: KubernetesRemovalsSettings = KubernetesRemovalsSettings()
     export: Several[SliceExportSettings] = Field(default=(), description="EndpointSlices that are written")
+
+    def fills(self) -> Namespaces:
+        """Those that are imported, unless `namespaces` narrows them."""
+        return self.imported.chosen() if self.namespaces is None else super().fills()
 
     def open(self, kit: Kit) -> Source:
         api = Api(kit.registry, self.access(kit.clock), kit.clock, self.timeout)

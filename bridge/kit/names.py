@@ -1,7 +1,10 @@
 """How names are spelled: labels, patterns over service names, and foreign spellings made into labels."""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final, Self
 
 from bridge.kit.place import excerpt
 from bridge.model import Metadata, ServiceName
@@ -74,6 +77,43 @@ def metadata(pairs: Metadata) -> Metadata:
         if len(value) > MAX_VALUE or not value.isprintable():
             raise ValueError(f"metadata {excerpt(key)} is longer than {MAX_VALUE}, or has control characters")
     return pairs
+
+
+ANY: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """Which namespaces count: the `named` ones and, when `every`, all others but the excepted and `kube-*`."""
+
+    every: bool
+    named: frozenset[str]
+    excepted: frozenset[str]
+
+    @classmethod
+    def of(cls, names: Iterable[str], excepted: Iterable[str] = ()) -> Self:
+        """`names` may hold `*`; ValueError when a name is none, or stands on both sides."""
+        said, without = set(names), frozenset(map(label, excepted))
+        named = frozenset(label(one) for one in said - {ANY})
+        if both := sorted(named & without):
+            raise ValueError(f"{excerpt(both[0])} is named and excepted; remove one of them")
+        return cls(ANY in said, named, without)
+
+    def admit(self, namespace: str) -> bool:
+        return not self.refuse(namespace)
+
+    def refuse(self, namespace: str) -> str:
+        """Why a namespace does not count, "" when it does."""
+        if namespace in self.named:
+            return ""
+        if not self.every:
+            return f"the namespace {namespace} is not one of `namespaces:`"
+        if namespace.startswith("kube-"):
+            return f"the namespace {namespace} must be named under `namespaces:` to be filled"
+        return f"the namespace {namespace} is excepted" if namespace in self.excepted else ""
+
+
+EVERY_NAMESPACE: Final = Namespaces.of([ANY])
 
 
 class Pattern:

@@ -33,7 +33,7 @@ from bridge.errors import ConfigError
 from bridge.kit import Kit
 from bridge.kit.address import Allow, host
 from bridge.kit.document import Document
-from bridge.kit.names import Pattern, label
+from bridge.kit.names import EVERY_NAMESPACE, Namespaces, Pattern, label
 from bridge.kit.place import Path as Place
 from bridge.kit.place import excerpt
 from bridge.model import Locality
@@ -328,6 +328,10 @@ class RegistrySettings(Strict, ABC):
     network: str = Field(default="", description="which addresses reach each other")
     removals: RemovalsSettings = RemovalsSettings()
     export: Several[ExportSettings] = Field(default=(), description="what is written there")
+
+    def fills(self) -> Namespaces:
+        """The namespaces that it may fill: those of `namespaces`, else any but `kube-*`, which must be named."""
+        return EVERY_NAMESPACE if self.namespaces is None else Namespaces.of(self.namespaces)
 
     @abstractmethod
     def open(self, kit: Kit) -> Source:

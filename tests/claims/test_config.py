@@ -9,6 +9,7 @@ import yaml
 
 from bridge.config import Config, find, installed, load, may_fill, parse, removals, schema, screening
 from bridge.errors import ConfigError
+from bridge.kit.names import EVERY_NAMESPACE, Namespaces
 from bridge.model import ServiceName
 from bridge.testing.memory import MemorySettings
 from bridge.traffic import OutlierDetection
@@ -301,12 +302,12 @@ def test_what_a_registry_may_say_comes_from_its_settings() -> None:
         ADAPTERS,
     ).registries[0]
     policy = screening(made)
-    assert (policy.namespaces, policy.allow_loopback) == (frozenset({"shop", "kube-system"}), False)
+    assert (policy.namespaces, policy.allow_loopback) == (Namespaces.of(["shop", "kube-system"]), False)
     assert policy.addresses is not None
     assert [may_fill(made)(one) for one in ("shop", "data", "kube-system")] == [True, False, True]
     free = config().registries[0]
     assert [may_fill(free)(one) for one in ("shop", "kube-system")] == [True, False], "kube-* must be named"
-    assert replace(screening(free), namespaces=None) == screening(free)
+    assert replace(screening(free), namespaces=EVERY_NAMESPACE) == screening(free)
 
 
 def test_the_schema_accepts_what_the_reader_accepts_and_refuses_unknown_keys() -> None:

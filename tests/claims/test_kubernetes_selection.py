@@ -3,8 +3,10 @@
 import pytest
 
 from adapters.kubernetes.objects import service_of
-from adapters.kubernetes.selection import Namespaces, Selection, misunderstood, pattern
+from adapters.kubernetes.selection import Selection, misunderstood, pattern
 from adapters.kubernetes.selector import Selector
+from adapters.kubernetes.settings import Settings
+from bridge.kit.names import Namespaces
 from tests import kube
 
 LABELS = {"team": "payments", "tier": "web", "generation": "7", "app.kubernetes.io/name": "api", "empty": ""}
@@ -168,3 +170,20 @@ def test_an_annotation_that_says_neither_is_shown() -> None:
 def test_a_name_for_another_host_is_no_service() -> None:
     assert not admits(selection(), type="ExternalName")
     assert admits(selection(), type="NodePort")
+
+
+@pytest.mark.promise("S-03")
+@pytest.mark.parametrize(
+    ("said", "filled"),
+    [
+        ({}, "shop"),
+        ({"import": {"namespaces": ["shop"], "except": []}}, "shop"),
+        ({"import": {"namespaces": ["kube-system"]}}, "kube-system"),
+        ({"import": {"namespaces": ["*", "kube-system"], "except": ["data"]}}, "shop kube-system"),
+        ({"import": {"namespaces": ["*"]}, "namespaces": ["kube-system"]}, "kube-system"),
+    ],
+)
+def test_what_is_imported_by_name_may_be_filled_and_nothing_else(said: dict[str, object], filled: str) -> None:
+    settings = Settings.model_validate({"name": "k8s", "kind": "kubernetes", **said})
+    admitted = [one for one in ("shop", "kube-system", "kube-public", "data") if settings.fills().admit(one)]
+    assert [one for one in admitted if one != "data"] == filled.split()

@@ -14,6 +14,7 @@ from adapters.static.shapes import Format
 from bridge.errors import ConfigError
 from bridge.kit import files
 from bridge.kit.address import Allow
+from bridge.kit.names import EVERY_NAMESPACE
 from bridge.model import Endpoint, Health, Locality, Port, Service, ServiceName
 from bridge.screen import Bounds, ScreenPolicy, screen
 from bridge.table import Table
@@ -340,7 +341,7 @@ def test_a_service_that_stands_twice_is_united() -> None:
 def test_what_no_registry_may_say_is_refused_from_an_inventory(address: str) -> None:
     said = inventory(f"services: [{{name: a, port: 80, endpoints: ['{address}', 10.0.0.1]}}]")
     bounds = Bounds(services=10, endpoints=10, ports=10, weight=10, pairs=10, key=10, value=10, metadata=10)
-    policy = ScreenPolicy(None, allow_loopback=False, namespaces=None, bounds=bounds)
+    policy = ScreenPolicy(None, allow_loopback=False, namespaces=EVERY_NAMESPACE, bounds=bounds)
     screened = screen(Table(said.services), policy, None)
     assert [str(e.id) for e in screened.services[ServiceName("shop", "a")].endpoints] == ["10.0.0.1:80"]
     assert [problem.kind for problem in screened.problems] == ["address"]
@@ -350,7 +351,7 @@ def test_what_no_registry_may_say_is_refused_from_an_inventory(address: str) -> 
 def test_an_inventory_fills_only_the_namespaces_that_it_may() -> None:
     said = inventory("services: [{name: a, endpoints: []}, {name: kube-system/dns, endpoints: []}]")
     bounds = Bounds(services=10, endpoints=10, ports=10, weight=10, pairs=10, key=10, value=10, metadata=10)
-    policy = ScreenPolicy(Allow(["10.0.0.0/8"]), allow_loopback=False, namespaces=None, bounds=bounds)
+    policy = ScreenPolicy(Allow(["10.0.0.0/8"]), allow_loopback=False, namespaces=EVERY_NAMESPACE, bounds=bounds)
     assert set(screen(Table(said.services), policy, None).services) == {ServiceName("shop", "a")}
 
 
