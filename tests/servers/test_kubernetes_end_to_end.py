@@ -113,6 +113,22 @@ async def world(binaries: Binaries, envoy: Path, folder: Path, *, writes: bool =
         yield World(api, routing, inventory)
 
 
+def test_a_vm_in_a_file_answers_to_an_envoy_that_knows_nothing_but_kubernetes(
+    apart: Apart, binaries: Binaries, envoy_binary: Path, tmp_path: Path
+):
+    async def scenario() -> None:
+        async with world(binaries, envoy_binary, tmp_path) as all_:
+            await all_.api.create(service("shop", "ledger"))
+            all_.write("shop/ledger", *VMS)
+            await all_.has("shop/ledger", *VMS)
+            assert set(await all_.answers("shop/ledger")) == set(VMS)
+            all_.write("shop/ledger", VMS[0])
+            await all_.has("shop/ledger", VMS[0])
+            assert set(await all_.answers("shop/ledger")) == {VMS[0]}
+
+    apart.run(scenario())
+
+
 def test_a_pod_answers(apart: Apart, binaries: Binaries, envoy_binary: Path, tmp_path: Path):
     async def scenario() -> None:
         async with world(binaries, envoy_binary, tmp_path, writes=False) as all_:
@@ -120,5 +136,30 @@ def test_a_pod_answers(apart: Apart, binaries: Binaries, envoy_binary: Path, tmp
             await all_.pods(of, *PODS)
             await all_.has("shop/orders", *PODS)
             assert set(await all_.answers("shop/orders")) == set(PODS)
+
+    apart.run(scenario())
+
+
+def test_vms_and_pods_answer_behind_one_service_while_it_moves(
+    apart: Apart, binaries: Binaries, envoy_binary: Path, tmp_path: Path
+):
+    """Beside a selector VMs stand only where the Service says so; then pods take their place, one by one."""
+
+    async def scenario() -> None:
+        async with world(binaries, envoy_binary, tmp_path) as all_:
+            of = await all_.api.create(service("shop", "web", selector={"app": "web"}))
+            all_.write("shop/web", *VMS)
+            await all_.pods(of, PODS[0])
+            await all_.has("shop/web", PODS[0])
+            await all_.api.patch(of, {"metadata": {"annotations": {"registry-bridge.dev/beside-selector": "true"}}})
+            await all_.has("shop/web", *VMS, PODS[0])
+            answers = await all_.answers("shop/web", 60)
+            assert set(answers) == {*VMS, PODS[0]}
+            assert min(answers.values()) == 20, "each takes its share"
+            await all_.pods(of, *PODS)
+            await all_.has("shop/web", *VMS, *PODS)
+            all_.write("shop/web", VMS[0])
+            await all_.has("shop/web", VMS[0], *PODS)
+            assert set(await all_.answers("shop/web")) == {VMS[0], *PODS}
 
     apart.run(scenario())
