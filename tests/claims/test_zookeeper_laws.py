@@ -1,0 +1,257 @@
+"""What holds for every dialect of ZooKeeper that is written, whatever is written."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.zookeeper import members
+from adapters.zookeeper.dialects.curator import Curator
+from adapters.zookeeper.dialects.dialect import Child, Dialect, PortNames, Written
+from adapters.zookeeper.dialects.nerve import Nerve
+from adapters.zookeeper.dialects.spring import Spring
+from adapters.zookeeper.fitting import reduced
+from bridge.kit.mark import Mark
+from bridge.model import NOWHERE, Endpoint, Health, Locality, Port
+from tests.builders import endpoint
+from tests.claims.znodes import OURS, SCOPE, THEIRS, child, fitted, made, shows, tell
+
+HTTP = PortNames("http")
+WRITTEN: dict[str, Written] = {
+    "curator": Curator(HTTP),
+    "spring": Spring(HTTP),
+    "nerve": Nerve(HTTP),
+    "nerve encoded": Nerve(HTTP, encoded=True),
+}
+READ: dict[str, Dialect] = {**WRITTEN}
+
+written = pytest.mark.parametrize("dialect", WRITTEN.values(), ids=WRITTEN)
+every = pytest.mark.parametrize("dialect", READ.values(), ids=READ)
+
+words = st.text("abz09-_. ~+%/\\\"'ü\n", max_size=8)
+ports = st.builds(Port, st.sampled_from(["", "http", "https", "admin", "80"]), st.integers(1, 65_535))
+endpoints = st.builds(
+    Endpoint,
+    st.sampled_from(["10.0.0.1", "10.0.0.2", "2001:db8::1"]),
+    st.lists(ports, min_size=1, max_size=4).map(tuple),
+    st.sampled_from([None, *Health]),
+    st.one_of(st.just(NOWHERE), st.builds(Locality, words, words, words)),
+    st.one_of(st.just(""), words),
+    st.integers(1, 100_000),
+    st.sampled_from(["", "prod-a", "prod-a prod.b"]),
+    st.booleans(),
+    metadata=st.dictionaries(st.one_of(words, st.sampled_from(["zone", "weight", "registry-bridge"])), words).map(
+        lambda pairs: tuple(sorted(pairs.items()))
+    ),
+)
+
+
+@written
+@given(st.data())
+def test_what_is_written_reads_back_as_it_was_or_it_is_told(dialect: Written, data: st.DataObject) -> None:
+    wanted = data.draw(endpoints)
+    records, problems = fitted(dialect, wanted)
+    for problem in problems:
+        shows(problem)
+    back = tell(dialect, *made(dialect, records), mark=OURS)
+    assert not back.problems
+    assert not back.others
+    if not records:
+        assert problems
+        return
+    (said,) = back.holding.endpoints
+    assert said.id == wanted.id
+    assert said == reduced(dialect, wanted, Counter())
+    if not problems:
+        assert said == replace(wanted, held=False, health=said.health)
+    assert [(one.key, one.content) for one in back.holding.records] == [(one.key, one.content) for one in records]
+
+
+@written
+@given(st.data())
+def test_another_bridge_sees_it_come_through_us(dialect: Written, data: st.DataObject) -> None:
+    records, _ = fitted(dialect, data.draw(endpoints))
+    ours = tell(dialect, *made(dialect, records), mark=OURS).holding.endpoints
+    theirs = tell(dialect, *made(dialect, records), mark=THEIRS)
+    assert not theirs.holding.records
+    assert [replace(one.endpoint, via="") for one in theirs.others] == [replace(one, via="") for one in ours]
+    for one, seen in zip(ours, theirs.others, strict=True):
+        assert seen.endpoint.via == f"{one.via} {OURS.owner}".strip()
+
+
+@written
+def test_what_came_through_us_ends_with_us(dialect: Written) -> None:
+    records, _ = fitted(dialect, endpoint("10.0.0.1:80", via="prod-eu1 prod-a"))
+    told = tell(dialect, *made(dialect, records, THEIRS.owner), mark=OURS)
+    assert (told.others, told.holding.records, told.problems) == ((), (), ())
+
+
+@written
+@given(st.data())
+def test_a_new_owner_name_changes_neither_keys_nor_content(dialect: Written, data: st.DataObject) -> None:
+    records, _ = fitted(dialect, data.draw(endpoints))
+    renamed = tell(dialect, *made(dialect, records, "old"), mark=Mark("new", "one", ("old",))).holding
+    assert [(one.key, one.content) for one in renamed.records] == [(one.key, one.content) for one in records]
+
+
+@written
+def test_every_endpoint_has_a_name_of_its_own(dialect: Written) -> None:
+    them = [endpoint(f"10.0.0.{host}:{port}") for host in range(1, 9) for port in (80, 81)]
+    records, problems = fitted(dialect, *them)
+    assert not problems
+    nodes = made(dialect, records)
+    assert len({one.key for one in records}) == len({node.name for node in nodes}) == 16
+    assert all("/" not in node.name and node.name.isascii() and node.name.isprintable() for node in nodes)
+
+
+@written
+def test_one_endpoint_more_or_less_touches_no_other_record(dialect: Written) -> None:
+    them = [endpoint(f"10.0.0.{host}:80") for host in range(1, 9)]
+    all_of_them = {one.key: one.content for one in fitted(dialect, *them)[0]}
+    some = {one.key: one.content for one in fitted(dialect, *them[1:])[0]}
+    assert some.items() < all_of_them.items()
+
+
+@written
+def test_who_never_reads_twice_gets_a_new_record_for_every_change(dialect: Written) -> None:
+    (one,), _ = fitted(dialect, endpoint("10.0.0.1:80"))
+    for other in (endpoint("10.0.0.1:80", weight=3), endpoint("10.0.0.1:80", metadata=(("a", "b"),))):
+        (changed,), problems = fitted(dialect, other)
+        if not problems:
+            assert (changed.key == one.key) == dialect.in_place
+            assert changed.content != one.content
+
+
+@written
+def test_what_is_not_to_be_used_is_not_listed_unless_all_is_so_or_there_is_a_word_for_it(dialect: Written) -> None:
+    good, bad = endpoint("10.0.0.1:80"), endpoint("10.0.0.2:80", health=Health.UNHEALTHY)
+    draining = endpoint("10.0.0.3:80", health=Health.DRAINING)
+    listed = 3 if dialect.health(Health.UNHEALTHY) is Health.DRAINING else 1
+    assert len(fitted(dialect, good, bad, draining)[0]) == listed
+    assert len(fitted(dialect, bad, draining)[0]) == 2
+
+
+@written
+@pytest.mark.promise("R-34")
+def test_a_record_that_was_made_twice_is_seen_as_one_too_many(dialect: Written) -> None:
+    records, _ = fitted(dialect, endpoint("10.0.0.1:80"))
+    nodes = made(dialect, records) + made(dialect, records)
+    if nodes[0].name == nodes[1].name:
+        return
+    holding = tell(dialect, *nodes, mark=OURS).holding
+    assert len(holding.records) == 2
+    assert holding.records[0].key == records[0].key
+    assert len(holding.endpoints) == 1
+
+
+@written
+@pytest.mark.promise("R-17")
+def test_what_somebody_edits_is_still_ours_and_other_content(dialect: Written) -> None:
+    records, _ = fitted(dialect, endpoint("10.0.0.1:80"))
+    (node,) = made(dialect, records)
+    if isinstance(dialect, Nerve) and dialect.encoded:
+        return  # the name counts, which nobody can edit
+    for data in (node.data.replace(b"10.0.0.1", b"10.0.0.9", 1), node.data[:-1], node.data + b"}"):
+        (ours,) = tell(dialect, node._replace(data=data, version=1), mark=OURS).holding.records
+        assert ours.key == records[0].key
+        assert ours.content != records[0].content
+
+
+@every
+@pytest.mark.promise("R-23", "law-9")
+def test_a_record_that_turns_to_garbage_is_one_problem_and_keeps_what_it_said(dialect: Dialect) -> None:
+    if not isinstance(dialect, Written) or (isinstance(dialect, Nerve) and dialect.encoded):
+        return
+    nodes = made(dialect, fitted(dialect, endpoint("10.0.0.1:80"), endpoint("10.0.0.2:80"))[0], "others")
+    before = members.take(dialect, nodes, {})
+    broken = nodes[0]._replace(data=b"\xff\xfe", version=1)
+    told = members.tell(dialect, members.take(dialect, [broken, nodes[1]], before), SCOPE, None)
+    assert sorted(str(one.endpoint.id) for one in told.others) == ["10.0.0.1:80", "10.0.0.2:80"]
+    assert len(told.problems) == 1
+    assert "what it said last stands" in told.problems[0].what
+    born_anew = broken._replace(created=broken.created + 100)
+    told = members.tell(dialect, members.take(dialect, [born_anew, nodes[1]], before), SCOPE, None)
+    assert [str(one.endpoint.id) for one in told.others] == ["10.0.0.2:80"]
+
+
+@every
+def test_what_did_not_change_is_not_read_again(dialect: Dialect) -> None:
+    if not isinstance(dialect, Written):
+        return
+    nodes = made(dialect, fitted(dialect, endpoint("10.0.0.1:80"))[0])
+    before = members.take(dialect, nodes, {})
+    after = members.take(dialect, [*nodes, child("other", "x")], before)
+    assert after[nodes[0].key] is before[nodes[0].key]
+
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=6)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
+    max_leaves=6,
+)
+FIELDS = (
+    *("name", "id", "address", "host", "port", "sslPort", "payload", "serviceType", "registrationTimeUTC", "enabled"),
+    *("@class", "metadata", "labels", "weight", "instance_status", "serviceEndpoint", "additionalEndpoints", "status"),
+    *(
+        "shard",
+        "vector",
+        "select",
+        "priority",
+        "endpoints",
+        "registry-bridge",
+        "registry-bridge.via",
+        "dubbo.endpoints",
+    ),
+)
+
+
+@every
+@pytest.mark.promise("S-17")
+@given(st.data())
+def test_no_record_whatever_it_holds_raises_more_than_a_problem(dialect: Dialect, data: st.DataObject) -> None:
+    raw = data.draw(
+        st.one_of(
+            st.binary(max_size=60),
+            json_values.map(json.dumps).map(str.encode),
+            st.dictionaries(st.sampled_from(FIELDS), json_values).map(json.dumps).map(str.encode),
+            _mutated(dialect),
+        )
+    )
+    name = data.draw(st.one_of(st.text(min_size=1, max_size=20), st.sampled_from(_names(dialect))))
+    branch = data.draw(st.sampled_from([one.path for one in dialect.branches]))
+    for mark in (None, OURS):
+        told = tell(dialect, Child(branch, name, raw), mark=mark)
+        for problem in told.problems:
+            shows(problem)
+        for one in (*(aged.endpoint for aged in told.others), *told.holding.endpoints):
+            hash(one)
+            assert one.ports
+            assert all(1 <= port.number <= 65_535 for port in one.ports)
+            assert one.weight >= 1
+
+
+def _names(dialect: Dialect) -> list[str]:
+    if not isinstance(dialect, Written):
+        return ["x"]
+    return [node.name for node in made(dialect, fitted(dialect, endpoint("10.0.0.1:80"))[0])]
+
+
+def _mutated(dialect: Dialect) -> st.SearchStrategy[bytes]:
+    """A good record of JSON in which one value is another."""
+    if not isinstance(dialect, Written):
+        return st.just(b"")
+    (node,) = made(dialect, fitted(dialect, endpoint("10.0.0.1:80", metadata=(("a", "b"),)))[0])
+    try:
+        good = json.loads(node.data)
+    except ValueError:
+        return st.binary(max_size=20)
+
+    def mutate(values: tuple[Any, str]) -> bytes:
+        value, key = values
+        return json.dumps({**good, key: value}).encode()
+
+    return st.tuples(json_values, st.sampled_from(sorted(good))).map(mutate)
