@@ -55,7 +55,7 @@ class Curator(Written):
         ports = self._ports(said)
         health = Health.DRAINING if said.get("enabled") is False else None
         metadata = self.payload(said.get("payload"))
-        return Instance(Endpoint(where, ports, health, via=named.via(child.name), metadata=metadata))
+        return Instance(Endpoint(where, ports, health, via=named.via_of(self.stamp(child)), metadata=metadata))
 
     def payload(self, said: Any) -> Metadata:
         """The texts in a payload of whatever class."""

@@ -30,10 +30,7 @@ def stamp(name: str) -> Stamp | None:
     return Stamp(found[2], RecordKey(found[3]), int(found[1])) if found else None
 
 
-def via(name: str) -> str:
-    """Through whom what has that name came; ValueError when it names no bridges."""
-    found = stamp(name)
-    if found is None:
-        return ""
-    owners = found.key.partition("~")[2]
+def via_of(stamp: Stamp | None) -> str:
+    """Through whom what has that stamp came; ValueError when it names no bridges."""
+    owners = stamp.key.partition("~")[2] if stamp is not None else ""
     return " ".join(mark.owner_name(owner) for owner in owners.split("+")) if owners else ""
