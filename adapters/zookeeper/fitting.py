@@ -154,7 +154,7 @@ def _metadata(dialect: Written, said: Metadata, lacks: Lacks) -> Metadata:
         try:
             names.metadata((pair,))
             if dialect.reserved(pair[0]):
-                raise ValueError(f"metadata {excerpt(pair[0])} is a word of {dialect.name} itself")
+                raise ValueError(f"metadata {excerpt(pair[0])} is a word of {dialect.name}, and none of metadata")
         except ValueError as error:
             lacks["metadata", f"{error}; it is left out"] += 1
             continue

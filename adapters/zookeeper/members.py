@@ -80,7 +80,10 @@ def take(dialect: Dialect, children: Iterable[Child], before: Members) -> Member
 
 
 def tell(dialect: Dialect, members: Members, scope: Scope, mark: Mark | None) -> Told:
-    """What the members say; `mark` is ours, None where nothing is written."""
+    """What the members say; `mark` is ours, None where nothing is written.
+
+    Ours are read back as they were written, whatever others' weights and overrides make of them.
+    """
     joined = dialect.join({name: member.part for name, member in members.items() if member.part is not None})
     ours = _Ours(dialect, scope)
     others: list[Aged] = []
@@ -90,7 +93,7 @@ def tell(dialect: Dialect, members: Members, scope: Scope, mark: Mark | None) ->
         endpoint = joined.endpoints.get(name)
         stamp = dialect.stamp(child)
         if mark is not None and mark.owns(stamp) and stamp is not None:
-            ours.add(child, stamp.key, endpoint)
+            ours.add(child, stamp.key, part.endpoint if isinstance(part, Instance) else None)
             continue
         ours.passes(child, stamp.owner if stamp is not None else "somebody without a mark")
         where = f"{scope.path}/{_shown(str(name))}"
