@@ -13,6 +13,7 @@ from adapters.zookeeper import members
 from adapters.zookeeper.dialects.curator import Curator
 from adapters.zookeeper.dialects.dialect import Child, Dialect, PortNames, Written
 from adapters.zookeeper.dialects.dubbo import Dubbo
+from adapters.zookeeper.dialects.dubbo_app import DubboApp
 from adapters.zookeeper.dialects.kafka import Kafka
 from adapters.zookeeper.dialects.nerve import Nerve
 from adapters.zookeeper.dialects.party import Party, ShallowParty
@@ -35,6 +36,7 @@ WRITTEN: dict[str, Written] = {
     "serverset": ServerSet(HTTP),
     "serverset, primary port only": ServerSet(PortNames("http", additional=False)),
     "dubbo": Dubbo("tri", "g", "1.0.0"),
+    "dubbo-app": DubboApp(interfaces=("com.ex.Foo",)),
     "plain": Plain(HTTP),
     "party": Party(HTTP),
     "kingpin": ShallowParty(HTTP),

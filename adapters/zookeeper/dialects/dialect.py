@@ -126,6 +126,18 @@ class Node(NamedTuple):
     sequential: bool = False
 
 
+class Beside(NamedTuple):
+    """A znode that is to stand elsewhere, for good, before the first child of a service is written.
+
+    `path` is absolute. With `one_of_many` the data are one of the entries of a list with commas, in which others have
+    theirs; without, the znode is made if it is not there.
+    """
+
+    path: str
+    data: bytes
+    one_of_many: bool = False
+
+
 class Dialect(ABC):
     """How one ecosystem says instances, as it is read; `Written` is what can be written too."""
 
@@ -181,6 +193,10 @@ class Written(Dialect):
     @abstractmethod
     def node(self, said: Said, owner: str) -> Node:
         """The znode that says it, marked as the owner's."""
+
+    def beside(self, service: Spelled) -> tuple[Beside, ...]:
+        """What its readers look for besides the children."""
+        return ()
 
     @abstractmethod
     def content(self, child: Child) -> bytes:

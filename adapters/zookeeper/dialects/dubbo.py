@@ -99,7 +99,7 @@ class Dubbo(Written):
         return ProviderInstance(endpoint, provider=provider, shut=shut)
 
     def join(self, parts: Mapping[ChildKey, Part]) -> Joined:
-        """With the overrides; weights are the smallest whole numbers of the same proportion to each other and to 100."""
+        """With the overrides; weights are the smallest whole numbers of one proportion, the default 100 among them."""
         said = [part for _, part in sorted(parts.items()) if isinstance(part, Override)]
         judged = {
             key: (part, overrides.apply(part.provider, said))

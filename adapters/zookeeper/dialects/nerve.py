@@ -119,6 +119,11 @@ class Nerve(Written):
         return None
 
 
+def is_encoded(name: str) -> bool:
+    """Whether a name says that it holds the JSON."""
+    return _ENCODED.fullmatch(name) is not None
+
+
 def _in_name(name: str) -> dict[str, Any] | None:
     """The JSON that is encoded in a name, None when there is none or it is broken: then the data count."""
     found = _ENCODED.fullmatch(name)

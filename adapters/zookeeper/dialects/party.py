@@ -60,7 +60,7 @@ class Party(_Anybody):
     name: ClassVar[str] = "party"
 
     def is_member(self, branch: str, name: str) -> bool:
-        return _PARTY in name
+        return is_party(name)
 
     def read(self, child: Child) -> Part:
         stamp = self.stamp(child)
@@ -84,7 +84,7 @@ class ShallowParty(_Anybody):
     branches: ClassVar = (Branch(data=False),)
 
     def is_member(self, branch: str, name: str) -> bool:
-        return _SHALLOW.fullmatch(name) is not None or _OURS.fullmatch(name) is not None
+        return is_shallow(name)
 
     def read(self, child: Child) -> Part:
         return Instance(self._endpoint(child.name.partition("-")[2], named.via_of(self.stamp(child))))
@@ -103,3 +103,13 @@ class ShallowParty(_Anybody):
 
     def content(self, child: Child) -> bytes:
         return child.name.partition("-")[2].encode()
+
+
+def is_party(name: str) -> bool:
+    """Whether somebody takes part in a party under that name."""
+    return _PARTY in name
+
+
+def is_shallow(name: str) -> bool:
+    """The same of a shallow party."""
+    return _SHALLOW.fullmatch(name) is not None or _OURS.fullmatch(name) is not None

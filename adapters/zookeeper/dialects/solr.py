@@ -32,3 +32,7 @@ class Solr(Dialect):
         context = unquote(found[3])
         metadata = words.metadata({"context": context}) if context else ()
         return Instance(Endpoint(words.host(found[1]), ports, metadata=metadata))
+
+
+def is_live_node(name: str) -> bool:
+    return _NODE.fullmatch(name) is not None
