@@ -74,3 +74,23 @@ def data_of(dialect: Written, endpoint: Endpoint, owner: str = OURS.owner) -> An
     """The JSON of the one znode that says an endpoint."""
     (one,) = made(dialect, fitted(dialect, endpoint)[0], owner)
     return json.loads(one.data)
+
+
+def poisons_nobody(dialect: Dialect, good: Sequence[Child], bad: Sequence[Child]) -> None:
+    """Each of the bad ones alone, and all of them at once, cost one problem each and none of the good ones."""
+    whole = said(dialect, *good)
+    assert len(whole) == len(good)
+    for each in ([one] for one in bad):
+        _costs(dialect, whole, good, each)
+    _costs(dialect, whole, good, bad)
+
+
+def _costs(dialect: Dialect, whole: list[Endpoint], good: Sequence[Child], bad: Sequence[Child]) -> None:
+    told = tell(dialect, *bad[::2], *good, *bad[1::2])
+    assert list(members.service(WEB, [told])[0].endpoints) == whole, bad
+    assert len(told.problems) == len(bad), bad
+    for problem in told.problems:
+        shows(problem)
+        assert problem.kind == "record"
+        assert problem.service == WEB
+        assert problem.where.startswith(f"{SCOPE.path}/")
