@@ -18,47 +18,25 @@ from adapters.zookeeper.dialects.spring import Spring
 from bridge.model import Endpoint, Health, Locality, Port
 from tests.builders import endpoint
 from tests.claims.znodes import OURS, child, data_of, fitted, made, poisons_nobody, refused, said, tell
+from tests.claims.zookeeper_records import CURATOR, OF_DUBBO, OF_SPRING, URI
 
-CURATOR = Curator()
-NATIVE = (
-    '{"name":"svc","id":"id-1","address":"10.0.0.1","port":8080,"sslPort":null,"payload":null,'
-    '"registrationTimeUTC":1700000000000,"serviceType":"DYNAMIC","uriSpec":null}'
-)
-URI = (
-    '{"parts":[{"value":"scheme","variable":true},{"value":"://","variable":false},'
-    '{"value":"address","variable":true},{"value":":","variable":false},{"value":"port","variable":true}]}'
-)
-OF_SPRING = (
-    '{"name":"svc","id":"id-1","address":"10.0.0.1","port":8080,"sslPort":null,"payload":{"@class":'
-    '"org.springframework.cloud.zookeeper.discovery.ZookeeperInstance","id":"application-1","name":"svc",'
-    '"metadata":{"instance_status":"UP","team":"pay"}},"registrationTimeUTC":1700000000000,"serviceType":"DYNAMIC",'
-    '"uriSpec":' + URI + "}"
-)
-OF_DUBBO = (
-    '{"name":"app","id":"10.0.0.1:20880","address":"10.0.0.1","port":20880,"sslPort":null,"payload":{"@class":'
-    '"org.apache.dubbo.registry.zookeeper.ZookeeperInstance","id":"10.0.0.1:20880","name":"app","metadata":{'
-    '"dubbo.endpoints":"[{\\"port\\":20880,\\"protocol\\":\\"dubbo\\"},{\\"port\\":8081,\\"protocol\\":\\"rest\\"}]",'
-    '"dubbo.metadata-service.url-params":"{\\"version\\":\\"1.0.0\\",\\"dubbo\\":\\"2.0.2\\",\\"port\\":\\"20880\\"}",'
-    '"dubbo.metadata.revision":"dbd77eec7b7a7fd9ac6aa27c8d4ea58a","dubbo.metadata.storage-type":"local",'
-    '"meta-v":"2.0.0","timestamp":"1700000000000","zone":"dc1"}},"registrationTimeUTC":1700000000000,'
-    '"serviceType":"DYNAMIC","uriSpec":null}'
-)
+DIALECT = Curator()
 
 
-def but(record: str = NATIVE, **other: Any) -> Child:
+def but(record: str = CURATOR, **other: Any) -> Child:
     """The record with other fields; `...` takes one away."""
     fields = {key: value for key, value in {**json.loads(record), **other}.items() if value is not ...}
     return child("an-id", fields)
 
 
 def test_an_instance_of_curator_is_an_address_and_a_port() -> None:
-    assert said(CURATOR, child("id-1", NATIVE)) == [Endpoint("10.0.0.1", (Port("", 8080),))]
-    assert said(Curator(PortNames("http")), child("id-1", NATIVE)) == [Endpoint("10.0.0.1", (Port("http", 8080),))]
+    assert said(DIALECT, child("id-1", CURATOR)) == [Endpoint("10.0.0.1", (Port("", 8080),))]
+    assert said(Curator(PortNames("http")), child("id-1", CURATOR)) == [Endpoint("10.0.0.1", (Port("http", 8080),))]
 
 
 def test_a_second_port_is_the_one_for_tls() -> None:
-    assert said(CURATOR, but(sslPort=8443))[0].ports == (Port("", 8080), Port("https", 8443))
-    assert said(CURATOR, but(port=None, sslPort=8443))[0].ports == (Port("https", 8443),)
+    assert said(DIALECT, but(sslPort=8443))[0].ports == (Port("", 8080), Port("https", 8443))
+    assert said(DIALECT, but(port=None, sslPort=8443))[0].ports == (Port("https", 8443),)
     assert said(Curator(PortNames("", additional=False)), but(sslPort=8443))[0].ports == (Port("", 8080),)
 
 
@@ -80,20 +58,20 @@ def test_a_second_port_is_the_one_for_tls() -> None:
         but(payload=5),
         but(payload=["java.lang.Long", 5]),
         but(payload=["java.util.ArrayList", ["x"]]),
-        child("id-1", b"\xef\xbb\xbf" + NATIVE.encode()),
+        child("id-1", b"\xef\xbb\xbf" + CURATOR.encode()),
     ],
 )
 def test_what_curators_reader_lets_pass_is_read(record: Child) -> None:
-    assert said(CURATOR, record) == [Endpoint("10.0.0.1", (Port("", 8080),))]
+    assert said(DIALECT, record) == [Endpoint("10.0.0.1", (Port("", 8080),))]
 
 
 def test_texts_of_a_payload_are_metadata() -> None:
-    assert said(CURATOR, but(payload={"@class": "java.util.TreeMap", "k": "v", "n": 1}))[0].metadata == (("k", "v"),)
+    assert said(DIALECT, but(payload={"@class": "java.util.TreeMap", "k": "v", "n": 1}))[0].metadata == (("k", "v"),)
 
 
 def test_an_instance_that_is_not_enabled_is_draining() -> None:
-    assert said(CURATOR, but(enabled=False))[0].health is Health.DRAINING
-    assert said(CURATOR, but(enabled=True))[0].health is None
+    assert said(DIALECT, but(enabled=False))[0].health is Health.DRAINING
+    assert said(DIALECT, but(enabled=True))[0].health is None
 
 
 POISON = [
@@ -101,15 +79,15 @@ POISON = [
     child("null", "null"),
     child("list", "[]"),
     child("words", "host:port"),
-    child("half", NATIVE[:-5]),
-    child("behind", NATIVE + "garbage"),
-    child("twice", NATIVE[:-1] + ',"port":8081}'),
+    child("half", CURATOR[:-5]),
+    child("behind", CURATOR + "garbage"),
+    child("twice", CURATOR[:-1] + ',"port":8081}'),
     child("nothing", "{}"),
-    child("latin", NATIVE.replace("svc", "s\u00e9").encode("latin-1")),
+    child("latin", CURATOR.replace("svc", "s\u00e9").encode("latin-1")),
     child("hbase", b"\xff\x00\x00\x00\x15master:16000"),
-    child("half character", NATIVE.replace("svc", "\\ud800")),
+    child("half character", CURATOR.replace("svc", "\\ud800")),
     child("deep", '{"a":' * 40 + "1" + "}" * 40),
-    child("large", NATIVE[:-1] + ',"x":"' + "x" * 70_000 + '"}'),
+    child("large", CURATOR[:-1] + ',"x":"' + "x" * 70_000 + '"}'),
     child("a\nb", "x"),
     child("n" * 200, "x"),
     but(name=None),
@@ -146,7 +124,7 @@ POISON = [
 @pytest.mark.promise("R-23", "law-9", "S-06")
 def test_a_record_of_curators_that_nobody_can_use_costs_itself() -> None:
     good = [but(address=f"10.0.1.{number}") for number in range(1, 51)]
-    poisons_nobody(CURATOR, [one._replace(name=f"id-{at}") for at, one in enumerate(good)], distinct(POISON))
+    poisons_nobody(DIALECT, [one._replace(name=f"id-{at}") for at, one in enumerate(good)], distinct(POISON))
 
 
 def distinct(them: list[Child]) -> list[Child]:
@@ -154,18 +132,18 @@ def distinct(them: list[Child]) -> list[Child]:
 
 
 def test_a_folder_of_services_with_slashes_is_no_instance() -> None:
-    assert said(CURATOR, child("orders", "", children=3)) == []
-    assert refused(CURATOR, child("orders", "", children=0)).startswith("is empty")
+    assert said(DIALECT, child("orders", "", children=3)) == []
+    assert refused(DIALECT, child("orders", "", children=0)).startswith("is empty")
 
 
 def test_what_is_written_is_what_curator_writes_and_nothing_besides() -> None:
-    (node,) = made(CURATOR, fitted(CURATOR, endpoint("10.0.0.1:8080"))[0])
+    (node,) = made(DIALECT, fitted(DIALECT, endpoint("10.0.0.1:8080"))[0])
     assert node.name == "registry-bridge~1~prod-eu1~10.0.0.1:8080"
     assert node.data.decode() == (
         '{"name":"web","id":"registry-bridge~1~prod-eu1~10.0.0.1:8080","address":"10.0.0.1","port":8080,'
         '"sslPort":null,"payload":null,"registrationTimeUTC":0,"serviceType":"STATIC","uriSpec":null}'
     )
-    assert json.loads(NATIVE).keys() == json.loads(node.data).keys(), "old readers refuse fields that they do not know"
+    assert json.loads(CURATOR).keys() == json.loads(node.data).keys(), "old readers refuse fields that they do not know"
 
 
 def test_what_ends_with_the_bridge_says_so() -> None:
@@ -174,8 +152,8 @@ def test_what_ends_with_the_bridge_says_so() -> None:
 
 def test_the_port_for_tls_is_written_as_such() -> None:
     one = Endpoint("10.0.0.1", (Port("", 80), Port("admin", 81), Port("https", 443)))
-    assert data_of(CURATOR, one)["sslPort"] == 443
-    _, problems = fitted(CURATOR, one)
+    assert data_of(DIALECT, one)["sslPort"] == 443
+    _, problems = fitted(DIALECT, one)
     assert [problem.what for problem in problems] == ["curator has no place for further ports; left out"]
 
 
@@ -239,13 +217,13 @@ def test_the_data_of_an_instance_are_watched_for_its_status() -> None:
 
 
 def test_an_instance_without_a_payload_is_spring_clouds_too() -> None:
-    assert len(said(SPRING_CLOUD, child("id-1", NATIVE))) == 1
+    assert len(said(SPRING_CLOUD, child("id-1", CURATOR))) == 1
 
 
 def test_spring_and_dubbo_pass_over_each_others_instances() -> None:
     assert said(SPRING_CLOUD, child("id-1", OF_DUBBO)) == []
     assert said(DubboApp(), child("id-1", OF_SPRING)) == []
-    assert said(DubboApp(), child("id-1", NATIVE)) == []
+    assert said(DubboApp(), child("id-1", CURATOR)) == []
 
 
 @pytest.mark.promise("R-23", "law-9")

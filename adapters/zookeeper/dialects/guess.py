@@ -47,8 +47,6 @@ def _looks_like(child: Child) -> Name | None:
 
 
 def _by_data(name: str, said: dict[str, Any]) -> Name | None:
-    if "serviceEndpoint" in said:
-        return "serverset"
     if "address" in said and said.keys() & {"serviceType", "sslPort", "payload", "uriSpec", "registrationTimeUTC"}:
         payload = said.get("payload")
         kind = payload.get(CLASS) if isinstance(payload, dict) else None
