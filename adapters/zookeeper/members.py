@@ -10,15 +10,16 @@ from typing import NamedTuple
 from adapters.zookeeper.dialects.dialect import Child, ChildKey, Dialect, Instance, Part, Written
 from adapters.zookeeper.fitting import key
 from bridge.adapter import Holding, Problem, Record, RecordKey
-from bridge.kit.mark import Mark
+from bridge.kit.mark import Mark, Stamp
 from bridge.kit.place import excerpt
 from bridge.model import Endpoint, Locality, Metadata, Service, ServiceName
 
 
 class Member(NamedTuple):
-    """A child and what it says; `why` it was not understood, "" when it was."""
+    """A child, who wrote it, and what it says; `why` it was not understood, "" when it was."""
 
     child: Child
+    stamp: Stamp | None
     part: Part
     why: str = ""
 
@@ -71,11 +72,12 @@ def take(dialect: Dialect, children: Iterable[Child], before: Members) -> Member
         if last is not None and last.child == child:
             members[child.key] = last
             continue
+        stamp = dialect.stamp(child)
         try:
-            members[child.key] = Member(child, dialect.read(child))
+            members[child.key] = Member(child, stamp, dialect.read(child))
         except ValueError as error:
             same = last is not None and last.child.created == child.created
-            members[child.key] = Member(child, last.part if last is not None and same else None, str(error))
+            members[child.key] = Member(child, stamp, last.part if last is not None and same else None, str(error))
     return members
 
 
@@ -89,9 +91,8 @@ def tell(dialect: Dialect, members: Members, scope: Scope, mark: Mark | None) ->
     others: list[Aged] = []
     problems = [Problem("record", scope.path, remark, scope.service) for remark in joined.remarks]
     for name in sorted(members):
-        child, part, why = members[name]
+        child, stamp, part, why = members[name]
         endpoint = joined.endpoints.get(name)
-        stamp = dialect.stamp(child)
         if mark is not None and mark.owns(stamp) and stamp is not None:
             ours.add(child, stamp.key, part.endpoint if isinstance(part, Instance) else None)
             continue

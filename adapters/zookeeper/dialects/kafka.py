@@ -1,8 +1,9 @@
 """Kafka's brokers, as they stand in ZooKeeper before KRaft; read only: a controller adopts whatever stands there."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar, Final
 
 from adapters.zookeeper.dialects import words
@@ -43,7 +44,7 @@ class Kafka(Dialect):
                 elsewhere.append(other)
             elif self.names.additional and other != name:
                 ports.append(Port(other, where.port))
-        remarks = (f"{', '.join(elsewhere)} is at another host than {first.address}; left out",) if elsewhere else ()
+        remarks = (f"{_some(elsewhere)}: at another host than {first.address}; left out",) if elsewhere else ()
         metadata = {"broker": child.name}
         if said.get("rack") is not None:
             metadata["rack"] = words.text(said["rack"], "rack")
@@ -53,7 +54,7 @@ class Kafka(Dialect):
     def _primary(self, said: Mapping[str, Any], listeners: Mapping[str, EndpointId]) -> tuple[str, EndpointId]:
         if self.listener:
             if self.listener not in listeners:
-                raise ValueError(f"has no listener {self.listener}; it has {', '.join(listeners) or 'none'}")
+                raise ValueError(f"has no listener {self.listener}; it has {_some(listeners) or 'none'}")
             return self.listener, listeners[self.listener]
         if said.get("host") and said.get("port") != -1:
             first = EndpointId(words.host(said["host"]), words.port(said.get("port")))
@@ -61,6 +62,11 @@ class Kafka(Dialect):
         if not listeners:
             raise ValueError("has neither a host and port nor endpoints")
         return next(iter(listeners.items()))
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first of them, as a message may repeat them."""
+    return ", ".join(islice(names, 8))
 
 
 def _listeners(value: Any) -> dict[str, EndpointId]:
