@@ -258,6 +258,14 @@ def test_what_is_written_for_spring_cloud_is_what_it_writes_itself() -> None:
     )
 
 
+def test_the_uri_of_an_ipv6_address_has_brackets_and_the_address_has_none() -> None:
+    made_ = data_of(SPRING_CLOUD, endpoint("[2001:db8::1]:80"))
+    values = {"scheme": "http", "address": made_["address"], "port": str(made_["port"])}
+    parts = made_["uriSpec"]["parts"]
+    uri = "".join(values[part["value"]] if part["variable"] else part["value"] for part in parts)
+    assert uri == "http://[2001:db8::1]:80"
+
+
 def test_what_is_not_to_be_used_is_out_of_service_in_place() -> None:
     records = [
         fitted(SPRING_CLOUD, endpoint("10.0.0.1:80", health=health))[0][0] for health in (None, Health.UNHEALTHY)

@@ -5,7 +5,6 @@ other are passed over, and nobody is told.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -25,7 +24,6 @@ class Payloads(Curator):
 
     kind: ClassVar[str]
     bare: ClassVar[bool]
-    uri: ClassVar[Mapping[str, Any] | None] = None
 
     @abstractmethod
     def told(self, endpoint: Endpoint, metadata: dict[str, str]) -> Part:
@@ -52,7 +50,7 @@ class Payloads(Curator):
     def instance(self, service: Spelled, endpoint: Endpoint, stem: str) -> dict[str, Any]:
         metadata = self.metadata(endpoint)
         payload = {CLASS: self.kind, "id": stem, "name": service.name, "metadata": metadata}
-        return super().instance(service, endpoint, stem) | {"payload": payload, "uriSpec": self.uri}
+        return super().instance(service, endpoint, stem) | {"payload": payload}
 
     def node(self, said: Said, owner: str) -> Node:
         name = named.name(said.stem, owner)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 from adapters.zookeeper.dialects import pairs, payloads, words
-from adapters.zookeeper.dialects.dialect import Instance, Part, Places
+from adapters.zookeeper.dialects.dialect import Instance, Part, Places, Spelled
 from bridge.model import Endpoint, Health, Port
 
 STATUS: Final = "instance_status"
@@ -16,21 +16,12 @@ STATUS: Final = "instance_status"
 
 @dataclass(frozen=True)
 class Spring(payloads.Payloads):
-    """What is written has a URI of `{scheme}://{address}:{port}`: without one its clients have none."""
+    """What is written says how its URI is made: without, its clients have none."""
 
     name: ClassVar[str] = "spring"
     places: ClassVar[Places] = Places.LOCALITY | Places.NETWORK | Places.WEIGHT | Places.METADATA
     kind: ClassVar[str] = payloads.SPRING
     bare: ClassVar[bool] = True
-    uri: ClassVar[dict[str, Any]] = {
-        "parts": [
-            {"value": "scheme", "variable": True},
-            {"value": "://", "variable": False},
-            {"value": "address", "variable": True},
-            {"value": ":", "variable": False},
-            {"value": "port", "variable": True},
-        ]
-    }
 
     def told(self, endpoint: Endpoint, metadata: dict[str, str]) -> Part:
         status = metadata.pop(STATUS, "").strip()
@@ -47,6 +38,9 @@ class Spring(payloads.Payloads):
             )
         )
 
+    def instance(self, service: Spelled, endpoint: Endpoint, stem: str) -> dict[str, Any]:
+        return super().instance(service, endpoint, stem) | {"uriSpec": {"parts": _uri(endpoint.address)}}
+
     def metadata(self, endpoint: Endpoint) -> dict[str, str]:
         status = "OUT_OF_SERVICE" if endpoint.health is Health.DRAINING else "UP"
         return {STATUS: status, **pairs.write(replace(endpoint, via=""), weighs=True)}
@@ -59,3 +53,10 @@ class Spring(payloads.Payloads):
 
     def reserved(self, key: str) -> bool:
         return key == STATUS or pairs.reserved(key, weighs=True)
+
+
+def _uri(address: str) -> list[dict[str, Any]]:
+    """`{scheme}://{address}:{port}`, with brackets where a URI needs them."""
+    before, behind = ("://[", "]:") if ":" in address else ("://", ":")
+    parts = (("scheme", True), (before, False), ("address", True), (behind, False), ("port", True))
+    return [{"value": value, "variable": variable} for value, variable in parts]
