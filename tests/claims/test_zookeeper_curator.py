@@ -259,9 +259,9 @@ def test_what_is_written_for_spring_cloud_is_what_it_writes_itself() -> None:
 
 
 def test_the_uri_of_an_ipv6_address_has_brackets_and_the_address_has_none() -> None:
-    made_ = data_of(SPRING_CLOUD, endpoint("[2001:db8::1]:80"))
-    values = {"scheme": "http", "address": made_["address"], "port": str(made_["port"])}
-    parts = made_["uriSpec"]["parts"]
+    record = data_of(SPRING_CLOUD, endpoint("[2001:db8::1]:80"))
+    values = {"scheme": "http", "address": record["address"], "port": str(record["port"])}
+    parts = record["uriSpec"]["parts"]
     uri = "".join(values[part["value"]] if part["variable"] else part["value"] for part in parts)
     assert uri == "http://[2001:db8::1]:80"
 
