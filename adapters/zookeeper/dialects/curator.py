@@ -51,11 +51,14 @@ class Curator(Written):
             return None  # the parent of a service whose name has a slash
         said = words.json_object(child.data)
         known(said)
+        return self.understand(said, named.via_of(self.stamp(child)))
+
+    def understand(self, said: Mapping[str, Any], via: str) -> Part:
+        """What the fields of an instance say; ValueError when they will not do."""
         where = words.host(said.get("address"), "address")
-        ports = self._ports(said)
         health = Health.DRAINING if said.get("enabled") is False else None
         metadata = self.payload(said.get("payload"))
-        return Instance(Endpoint(where, ports, health, via=named.via_of(self.stamp(child)), metadata=metadata))
+        return Instance(Endpoint(where, self._ports(said), health, via=via, metadata=metadata))
 
     def payload(self, said: Any) -> Metadata:
         """The texts in a payload of whatever class."""

@@ -5,6 +5,7 @@ other are passed over, and nobody is told.
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -33,19 +34,17 @@ class Payloads(Curator):
     def metadata(self, endpoint: Endpoint) -> dict[str, str]:
         """The metadata of an endpoint, without the mark and without whom it came through."""
 
-    def read(self, child: Child) -> Part:
-        part = super().read(child)
-        if not isinstance(part, Instance):
-            return part
-        said = words.json_object(child.data).get("payload")
-        if said is None:
+    def understand(self, said: Mapping[str, Any], via: str) -> Part:
+        part = super().understand(said, via)
+        payload = said.get("payload")
+        if not isinstance(part, Instance) or payload is None:
             return part if self.bare else None
-        kind = words.mapping(said, "payload").get(CLASS)
+        kind = words.mapping(payload, "payload").get(CLASS)
         if kind != self.kind:
             if kind in (SPRING, DUBBO):
                 return None
             raise ValueError(f"payload is of class {excerpt(kind)}, and a reader of {self.name} takes only {self.kind}")
-        return self.told(part.endpoint, words.texts(said.get("metadata") or {}, "metadata"))
+        return self.told(part.endpoint, words.texts(payload.get("metadata") or {}, "metadata"))
 
     def instance(self, service: Spelled, endpoint: Endpoint, stem: str) -> dict[str, Any]:
         metadata = self.metadata(endpoint)
