@@ -263,7 +263,7 @@ def removals(settings: RegistrySettings) -> Removals:
         small=given.small,
         source=given.source,
         probe=given.probe,
-        session_timeout=0.0,
+        session_timeout=settings.session_timeout,
     )
 
 

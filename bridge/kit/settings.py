@@ -333,6 +333,11 @@ class RegistrySettings(Strict, ABC):
         """The namespaces that it may fill: those of `namespaces`, else any but `kube-*`, which must be named."""
         return EVERY_NAMESPACE if self.namespaces is None else Namespaces.of(self.namespaces)
 
+    @property
+    def session_timeout(self) -> float:
+        """Seconds after which the registry itself drops the records of those that it does not hear from, at most."""
+        return 0.0
+
     @abstractmethod
     def open(self, kit: Kit) -> Source:
         """The registry, ready to be read; nothing is connected before it is observed."""

@@ -60,6 +60,10 @@ class FaultProxy:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def lead(self, host: str, port: int) -> None:
+        """Connect to another server from now on; connections that are open stay where they are."""
+        self._target = host, port
+
     async def listen(self) -> None:
         """Accept connections, on the same port as before."""
         if self._server is None:

@@ -1,0 +1,92 @@
+"""How a ZooKeeper is reached, and who we are there."""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kazoo.client import KazooClient
+from kazoo.retry import KazooRetry
+
+from adapters.zookeeper.ear import Ear, Threads
+from bridge.errors import ConfigError
+from bridge.kit.settings import Secret
+
+CONNECT_DELAY = 0.1
+CONNECT_MAX_DELAY = 2.0
+"""Seconds between two tries to connect; left alone, kazoo waits up to an hour, and is blind for as long."""
+
+
+class Tls(NamedTuple):
+    """Whom we believe, and what we show."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    check_hostname: bool = True
+
+    def check(self) -> None:
+        """ConfigError when a file will not do; kazoo says not which, or asks a terminal for a password."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            what, path = "ca", self.ca
+            if self.ca is not None:
+                context.load_verify_locations(self.ca)
+            what, path = "cert", self.cert
+            if self.cert is not None:
+                context.load_cert_chain(self.cert, self.key, password="")
+        except (OSError, ssl.SSLError) as error:
+            why = "it is no PEM, or the key is another's" if isinstance(error, ssl.SSLError) else error.strerror
+            raise ConfigError(f"{path}: `tls.{what}` is to be read from here: {why}") from None
+
+
+class Auth(NamedTuple):
+    """Who we are: `user:password` for `digest` or `sasl`."""
+
+    scheme: str
+    secret: Secret
+
+
+class Access(NamedTuple):
+    """One ZooKeeper; `hosts` may end with a chroot. `session` is in seconds."""
+
+    hosts: str
+    session: float = 10.0
+    tls: Tls | None = None
+    auth: Auth | None = None
+
+    @property
+    def chroot(self) -> str:
+        """The path below which everything is, "" without."""
+        _, slash, path = self.hosts.partition("/")
+        return slash + path.rstrip("/")
+
+    def client(self, name: str, ear: Ear, listener: Callable[[str], None]) -> KazooClient:
+        """A client of that name that is not started; `listener` is told its states, by threads of its own.
+
+        Raises ConfigError when a file will not do, or a secret cannot be read.
+        """
+        options: dict[str, Any] = {}
+        if self.tls is not None:
+            self.tls.check()
+            options |= {"use_ssl": True, "verify_certs": True, "check_hostname": self.tls.check_hostname}
+            files = {"ca": self.tls.ca, "certfile": self.tls.cert, "keyfile": self.tls.key}
+            options |= {option: str(path) for option, path in files.items() if path is not None}
+        if self.auth is not None:
+            secret = self.auth.secret.reveal()
+            if self.auth.scheme == "sasl":
+                user, _, password = secret.partition(":")
+                options["sasl_options"] = {"mechanism": "DIGEST-MD5", "username": user, "password": password}
+            else:
+                options["auth_data"] = [(self.auth.scheme, secret)]
+        retry = KazooRetry(max_tries=-1, delay=CONNECT_DELAY, max_delay=CONNECT_MAX_DELAY)
+        made = KazooClient(
+            hosts=self.hosts,
+            handler=Threads(name, ear),
+            timeout=self.session,
+            connection_retry=retry,
+            logger=ear.logger,
+            **options,
+        )
+        made.add_listener(listener)
+        return made

@@ -1,0 +1,81 @@
+"""What kazoo says of its connection is heard, and not passed on: it says it ten times a second while nobody answers."""
+
+import logging
+import re
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+from kazoo.exceptions import AuthFailedError, SessionClosedRequireSaslError
+from kazoo.handlers.threading import SequentialThreadingHandler
+
+_HEARD = re.compile(r"(?:Connection dropped|Connection time-out): (?:socket connection error: )?(.*)", re.DOTALL)
+_MEANS = tuple(
+    (re.compile(said, re.IGNORECASE), means)
+    for said, means in (
+        ("certificate.verify.failed", "its certificate is not signed by whom `tls.ca` names, or is for another host"),
+        (
+            "alert.*certificate",
+            "it wants a certificate of ours; write `tls.cert` and `tls.key`, signed by whom it trusts",
+        ),
+        ("wrong.version.number|eof occurred", "does not speak TLS on that port; take the secure port, or remove `tls`"),
+        ("connection refused", "nobody listens on that port"),
+        ("connection broken", "closed the connection: it ended, does not serve yet, or wants TLS"),
+        ("socket time-out", "accepts the connection, and does not answer"),
+        ("timed out", "does not answer"),
+        ("ping not received", "does not answer any more"),
+    )
+)
+
+
+class Ear(logging.Handler):
+    """The logger of one client.
+
+    `why` is the last reason why it is not connected, in words for an operator; `denied` that it is our credentials.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.why = ""
+        self.denied = False
+        self.logger = logging.Logger("kazoo", logging.WARNING)
+        self.logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        if record.exc_info is not None and isinstance(record.exc_info[1], Exception):
+            self.hear(record.exc_info[1])
+            return
+        said = record.getMessage()
+        if said.startswith("Cannot resolve "):
+            host = said.removeprefix("Cannot resolve ").partition(":")[0]
+            self.why = f"{host} is no name that can be resolved"
+        elif (heard := _HEARD.match(said)) is not None:
+            self.why = next((means for part, means in _MEANS if part.search(heard[1])), heard[1][:200])
+
+    def hear(self, error: Exception) -> None:
+        """An error that ends a thread of kazoo's, and with it the client."""
+        self.denied = isinstance(error, AuthFailedError | SessionClosedRequireSaslError)
+        self.why = repr(error)[:300]
+
+
+class Threads(SequentialThreadingHandler):  # type: ignore[misc]  # kazoo has no types
+    """kazoo's threads, by the name of their client; an error that ends one is heard, and not printed."""
+
+    def __init__(self, name: str, ear: Ear) -> None:
+        super().__init__()
+        self._name = name
+        self._ear = ear
+
+    def spawn(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Thread:
+        """See `kazoo.interfaces.IHandler`."""
+
+        def run() -> None:
+            try:
+                func(*args, **kwargs)
+            except Exception as error:
+                self._ear.hear(error)
+
+        thread = Thread(target=run, name=f"{self._name}: {func.__name__.strip('_')}", daemon=True)
+        thread.start()
+        return thread

@@ -1,0 +1,197 @@
+"""What the configuration says of a registry of `kind: zookeeper`."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from adapters.zookeeper.access import Access, Auth, Tls
+from adapters.zookeeper.dialects import known
+from adapters.zookeeper.dialects.dialect import Dialect, PortNames
+from adapters.zookeeper.mirror import Mirror
+from adapters.zookeeper.paths import Mapped, Tree
+from adapters.zookeeper.registry import ZooKeeper
+from adapters.zookeeper.whole import Whole
+from bridge.adapter import Source
+from bridge.kit import Kit
+from bridge.kit.address import host_port
+from bridge.kit.names import port_name, service_name
+from bridge.kit.place import excerpt
+from bridge.kit.settings import ConfigPath, Duration, LocalitySettings, Name, RegistrySettings, Secret, Several, Strict
+from bridge.model import Locality
+
+PORT: Final = 2181
+
+LONGEST: Final = 40.0
+"""Seconds that a server gives at most, with its default tick, to those who register there."""
+
+Word = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+def _hosts(text: str) -> str:
+    """`zk1:2181,zk2` with an optional chroot behind; ports are filled in."""
+    hosts, slash, chroot = text.partition("/")
+    made = []
+    for one in hosts.split(","):
+        said = one.strip()
+        host, port = host_port(said if re.search(r":[^\]]*$", said) else f"{said}:{PORT}")
+        made.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    if slash and not re.fullmatch(r"(?:[^/\s]+/?)+", chroot):
+        raise ValueError(f"{excerpt(slash + chroot)} is no chroot; write such as zk1:2181,zk2:2181/app, or no slash")
+    return ",".join(made) + (slash + chroot.rstrip("/") if chroot else "")
+
+
+class TlsSettings(Strict):
+    """How a server is believed, and what is shown to it; `{}` believes whom the system does."""
+
+    ca: ConfigPath | None = Field(default=None, description="the authority of the servers; else the system's")
+    cert: ConfigPath | None = Field(default=None, description="a certificate of ours, for mTLS")
+    key: ConfigPath | None = Field(default=None, description="its key")
+    check_hostname: bool = Field(default=True, description="whether a certificate must be for the host in `hosts`")
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("`cert` and `key` belong together; write both, or neither")
+        return self
+
+    def value(self) -> Tls:
+        return Tls(self.ca, self.cert, self.key, self.check_hostname)
+
+
+class AuthSettings(Strict):
+    """Who we are there: `user:password`, in a file or in the environment."""
+
+    scheme: Literal["digest", "sasl"] = Field(
+        default="digest", description="digest is ZooKeeper's own; sasl is DIGEST-MD5, which a server may demand"
+    )
+    file: ConfigPath | None = Field(default=None, description="a file with user:password")
+    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
+        default=None, description="an environment variable with user:password"
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.file is None) == (self.env is None):
+            raise ValueError("say where user:password is; write `file:` or `env:`, one of them")
+        return self
+
+    def value(self) -> Auth:
+        return Auth(self.scheme, Secret(file=self.file, env=self.env))
+
+
+class PortsSettings(Strict):
+    """What ports are called that the dialect does not name."""
+
+    default: Annotated[str, AfterValidator(port_name)] | None = Field(
+        default=None, description="the name of the primary port"
+    )
+    additional: Literal["keep", "drop"] = Field(default="keep", description="what becomes of the ports besides it")
+
+    def value(self) -> PortNames:
+        return PortNames(self.default or "", self.additional == "keep")
+
+
+class DubboSettings(Strict):
+    """Which of Dubbo's providers are meant; all, where nothing is said."""
+
+    protocol: Word = Field(default="dubbo", description="the name of a port that none is given")
+    group: Word | None = Field(default=None, description="that of the providers")
+    version: Word | None = Field(default=None, description="that of the providers")
+
+
+class TreeSettings(Strict):
+    """Where services stand, and how they are written there."""
+
+    path: Word = Field(
+        description="of the services' znodes: words, {variables}, * for any word; /services/{name}",
+        examples=["/twitter/service/{role}/{env}/{name}"],
+    )
+    dialect: known.Name
+    namespace: str | None = Field(default=None, description="a word, or a {variable} of the path; else the registry's")
+    namespaces: Several[Name] | None = Field(default=None, description="those that a {variable} may be")
+    name: Word = Field(default="{name}", description="of the service, made of the path's {variables}")
+    names: dict[Word, str] = Field(default={}, description="names of one's own: what stands there to namespace/name")
+    where: dict[Word, str | Several[str]] = Field(default={}, description="which values a {variable} may have")
+    labels: Several[Word] = Field(default=(), description="{variables} that become metadata")
+    locality: LocalitySettings = Field(default=LocalitySettings(), description="words, or {variables} of the path")
+    ports: PortsSettings = PortsSettings()
+    dubbo: DubboSettings | None = None
+    listener: Word | None = Field(default=None, description="of Kafka's, whose port is the primary one")
+
+    def tree(self, namespace: str | None) -> Tree:
+        """The pattern, with the registry's namespace where it has none; ValueError says what is wrong."""
+        allowed = None if self.namespaces is None else frozenset(self.namespaces)
+        where: Mapping[str, frozenset[str]] = {
+            variable: frozenset([one] if isinstance(one, str) else one) for variable, one in self.where.items()
+        }
+        names = {spelled: service_name(name, namespace or "") for spelled, name in self.names.items()}
+        place = Locality(self.locality.region, self.locality.zone, self.locality.sub_zone)
+        return Tree.of(
+            self.path,
+            Mapped(self.namespace or namespace or "", self.name, allowed, where, place, self.labels, names),
+        )
+
+    def made(self) -> Dialect:
+        dubbo = self.dubbo or DubboSettings()
+        return known.dialect(
+            self.dialect,
+            known.Options(
+                names=self.ports.value(),
+                listener=self.listener or "",
+                protocol=dubbo.protocol,
+                group=dubbo.group,
+                version=dubbo.version,
+            ),
+        )
+
+    @model_validator(mode="after")
+    def _understood(self) -> Self:
+        if self.listener is not None and self.dialect != "kafka":
+            raise ValueError(f"`listener` is one of Kafka's; remove it, for dialect {self.dialect} has none")
+        if self.dubbo is not None and not self.dialect.startswith("dubbo"):
+            raise ValueError(f"`dubbo` is about dialects of Dubbo's; remove it, for the dialect is {self.dialect}")
+        return self
+
+
+class Settings(RegistrySettings):
+    """Services that stand in a ZooKeeper, in the manner of Curator, Spring Cloud, Finagle, SmartStack and others."""
+
+    kind: Literal["zookeeper"] = Field(description="which adapter reads it")
+    hosts: Annotated[str, AfterValidator(_hosts)] = Field(
+        description="the servers, with commas between them, and a chroot behind the last one where there is one",
+        examples=["zk1.dc1:2181,zk2.dc1:2181,zk3.dc1:2181/app"],
+    )
+    session: Duration = Field(
+        default="10s", validate_default=True, description="how long a server waits for us; from 1s to 60s"
+    )
+    tls: TlsSettings | None = None
+    auth: AuthSettings | None = None
+    trees: Annotated[Several[TreeSettings], Field(min_length=1)] = Field(description="what is read")
+
+    @property
+    def session_timeout(self) -> float:
+        return max(self.session, LONGEST)
+
+    def open(self, kit: Kit) -> Source:
+        mirrors = [Mirror(one.tree(self.namespace), one.made()) for one in self.trees]
+        whole = Whole(mirrors, self.locality.value(), self.network, kit.mark)
+        access = Access(
+            self.hosts,
+            self.session,
+            None if self.tls is None else self.tls.value(),
+            None if self.auth is None else self.auth.value(),
+        )
+        return ZooKeeper(access, mirrors, whole, kit.clock)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if not 1 <= self.session <= 60:
+            raise ValueError("`session` is not between 1s and 60s; a server allows from 2 to 20 of its ticks")
+        for number, one in enumerate(self.trees):
+            try:
+                one.tree(self.namespace)
+            except ValueError as error:
+                raise ValueError(f"trees[{number}]: {error}") from None
+        return self

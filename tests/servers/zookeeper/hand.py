@@ -1,0 +1,133 @@
+"""A plain client of ZooKeeper for tests, independent of the adapter's: what others do there, and an administrator."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any, Self, TypeVar
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import ConnectionLoss, NoNodeError, SessionExpiredError
+from kazoo.retry import KazooRetry
+from kazoo.security import ACL, OPEN_ACL_UNSAFE, make_acl, make_digest_acl
+
+from tests.servers.zookeeper.records import curator
+
+T = TypeVar("T")
+
+ADMIN = "admin:secret"
+
+
+def batched(them: Iterable[T], size: int) -> Iterator[list[T]]:
+    """So many at once."""
+    rest = iter(them)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def _quiet() -> logging.Logger:
+    made = logging.Logger("hand")
+    made.addHandler(logging.NullHandler())
+    return made
+
+
+class Hand:
+    """Somebody who writes there; `async with` connects and leaves. What it makes it may always change."""
+
+    def __init__(self, hosts: str, **options: Any) -> None:
+        retry = KazooRetry(max_tries=-1, delay=0.1, max_delay=0.5)
+        self.kazoo = KazooClient(hosts, timeout=20.0, auth_data=[("digest", ADMIN)], connection_retry=retry, **options)
+
+    async def __aenter__(self) -> Self:
+        await self.do(self.kazoo.start, 30)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.do(self.kazoo.stop)
+        await self.do(self.kazoo.close)
+
+    async def do(self, what: Callable[..., T], *args: Any, **options: Any) -> T:
+        """Let kazoo do it in a thread."""
+        return await asyncio.to_thread(what, *args, **options)
+
+    @property
+    def session(self) -> int:
+        """The number of its session."""
+        number, _ = self.kazoo.client_id
+        return int(number)
+
+    async def again(self, what: Callable[..., Awaitable[T]], *args: Any) -> T:
+        """Do something until a server is there that does it."""
+        while True:
+            try:
+                return await what(*args)
+            except (ConnectionLoss, SessionExpiredError):
+                await asyncio.sleep(0.05)
+
+    async def say(self, *where: str, service: str = "web", root: str = "/services") -> None:
+        """Register these (`10.0.0.1:80`), as Curator does it."""
+        for one in where:
+            await self.make(f"{root}/{service}/{one}", curator(one, service))
+
+    async def make(self, path: str, data: bytes = b"", **how: Any) -> str:
+        """A node, with those above it."""
+        made = await self.do(self.kazoo.create, path, data, makepath=True, **how)
+        return str(made)
+
+    async def many(self, nodes: Iterable[tuple[str, bytes]]) -> None:
+        """Many nodes, some in a transaction; those above them are made where they are missing."""
+        parents: set[str] = set()
+        for some in batched(nodes, 1_000):
+            for parent in {path.rpartition("/")[0] for path, _ in some} - parents:
+                await self.do(self.kazoo.ensure_path, parent)
+                parents.add(parent)
+            at_once = self.kazoo.transaction()
+            for path, data in some:
+                at_once.create(path, data)
+            failed = [one for one in await self.do(at_once.commit) if isinstance(one, Exception)]
+            assert not failed, failed[0]
+
+    async def write(self, path: str, data: bytes) -> None:
+        await self.do(self.kazoo.set, path, data)
+
+    async def remove(self, path: str) -> None:
+        """A node and all below it, if it is there."""
+        with suppress(NoNodeError):
+            await self.do(self.kazoo.delete, path, recursive=True)
+
+    async def names(self, path: str) -> list[str]:
+        """Its children, sorted; none of a node that is not there."""
+        try:
+            return sorted(await self.do(self.kazoo.get_children, path))
+        except NoNodeError:
+            return []
+
+    async def read(self, path: str) -> bytes:
+        data, _ = await self.do(self.kazoo.get, path)
+        return bytes(data)
+
+    async def all(self, path: str) -> list[str]:
+        """It, and all below it."""
+        found = [path]
+        for name in await self.names(path):
+            found += await self.all(f"{path.rstrip('/')}/{name}")
+        return found
+
+    async def keep(self, path: str) -> None:
+        """Let nobody but an administrator read what is there, or change it."""
+        user, _, password = ADMIN.partition(":")
+        await self._protect(path, [make_digest_acl(user, password, all=True)])
+
+    async def share(self, path: str) -> None:
+        """Let everybody do everything."""
+        await self._protect(path, OPEN_ACL_UNSAFE)
+
+    async def show(self, path: str) -> None:
+        """Let everybody read, and nobody but an administrator change."""
+        user, _, password = ADMIN.partition(":")
+        await self._protect(path, [make_digest_acl(user, password, all=True), make_acl("world", "anyone", read=True)])
+
+    async def _protect(self, path: str, acl: Sequence[ACL]) -> None:
+        for each in reversed(await self.all(path)):
+            await self.do(self.kazoo.set_acls, each, list(acl))

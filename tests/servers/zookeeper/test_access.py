@@ -1,0 +1,253 @@
+"""How a real ZooKeeper is reached, and what is said when it cannot be."""
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.testing.ports import free_port
+from bridge.testing.proxy import FaultProxy
+from tests.envoy.certificates import Authority
+from tests.servers.zookeeper.hand import ADMIN, Hand
+from tests.servers.zookeeper.jars import Java
+from tests.servers.zookeeper.observing import CURATOR, observing, settings
+from tests.servers.zookeeper.server import Tls, ZooKeeper, frozen
+
+ONE = "10.0.0.1:80"
+TWO = "10.0.0.2:80"
+
+
+@pytest.fixture
+async def root(hand: Hand) -> str:
+    """A tree of this test alone, on the session's server, with one service."""
+    made = f"/services-{secrets.token_hex(4)}"
+    await hand.say(ONE, root=made)
+    return made
+
+
+def tree(root: str) -> list[dict[str, object]]:
+    return [{**CURATOR[0], "path": f"{root}/{{name}}"}]
+
+
+async def told(hosts: str, **more: Any) -> str:
+    """Why it is not read."""
+    async with observing(settings(hosts, **more)) as seen:
+        await seen.until(lambda: seen.reading.lost is not None)
+        assert seen.reading.observation is None
+        assert "\n" not in seen.reading.why
+        return seen.reading.why
+
+
+class Secured(ZooKeeper):
+    """A server that believes only whom its authority signed."""
+
+    def __init__(self, java: Java, folder: Path) -> None:
+        folder.mkdir()
+        self.authority = Authority()
+        self.ca = folder / "ca.pem"
+        self.ca.write_bytes(self.authority.pem)
+        pair = folder / "server.pem"
+        shown = self.authority.pair("zookeeper")
+        pair.write_bytes(shown.cert + shown.key)
+        self.cert, self.key = folder / "client.pem", folder / "client.key"
+        self.authority.pair("bridge").write(self.cert, self.key)
+        super().__init__(java, folder / "zookeeper", tls=Tls(pair, self.ca))
+
+    @property
+    def secure(self) -> str:
+        return f"127.0.0.1:{self.secure_port}"
+
+
+@pytest.fixture
+async def secured(java: Java, tmp_path: Path) -> AsyncIterator[Secured]:
+    async with Secured(java, tmp_path / "secured") as made:
+        async with Hand(made.hosts) as hand:
+            await hand.say(ONE)
+        yield made
+
+
+async def test_over_tls_both_show_who_they_are(secured: Secured) -> None:
+    tls = {"ca": str(secured.ca), "cert": str(secured.cert), "key": str(secured.key)}
+    async with observing(settings(secured.secure, tls=tls)) as seen:
+        await seen.until(lambda: seen.served("web") == [ONE])
+        async with Hand(secured.hosts) as hand:
+            await hand.say(TWO)
+        await seen.until(lambda: seen.served("web") == [ONE, TWO])
+
+
+async def test_what_is_wrong_with_tls_is_one_line_that_says_what_to_do(secured: Secured, tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    other.write_bytes(Authority("others").pem)
+    ours = {"cert": str(secured.cert), "key": str(secured.key)}
+    wrong = await told(secured.secure, tls={"ca": str(other), **ours})
+    assert "its certificate is not signed by whom `tls.ca` names, or is for another host" in wrong
+    unshown = await told(secured.secure, tls={"ca": str(secured.ca)})
+    assert "wants a certificate of ours" in unshown
+    plain = await told(secured.secure)
+    assert "or wants TLS" in plain
+    mistaken = await told(secured.hosts, tls={"ca": str(secured.ca), **ours})
+    assert "does not speak TLS on that port" in mistaken
+    missing = await told(secured.secure, tls={"ca": str(tmp_path / "none.pem"), **ours})
+    assert "none.pem" in missing
+
+
+async def test_a_port_where_nobody_listens_is_one_line() -> None:
+    port = free_port()
+    assert await told(f"127.0.0.1:{port}") == (
+        f"zookeeper 127.0.0.1:{port}: nobody listens on that port; it is tried again"
+    )
+
+
+async def test_a_server_that_is_none_is_one_line() -> None:
+    async with FaultProxy("127.0.0.1", free_port()) as proxy:
+        assert "it is tried again" in await told(f"127.0.0.1:{proxy.port}")
+
+
+async def test_a_name_that_is_none_is_one_line() -> None:
+    said = await told("zk1.invalid:2181")
+    assert "zk1.invalid is no name that can be resolved" in said
+
+
+async def test_digest_opens_what_is_kept_from_others(
+    standing: ZooKeeper, hand: Hand, root: str, tmp_path: Path
+) -> None:
+    await hand.keep(root)
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    right.write_text(f"{ADMIN}\n")
+    wrong.write_text("admin:guessed\n")
+    async with observing(settings(standing.hosts, tree(root), auth={"file": str(right)})) as seen:
+        await seen.until(lambda: seen.served("web") == [ONE])
+    said = await told(standing.hosts, trees=tree(root), auth={"file": str(wrong)})
+    assert f"{root}: may not be read by us; give us `r` there, or correct `auth`" in said
+    assert "guessed" not in said
+    missing = await told(standing.hosts, trees=tree(root), auth={"file": str(tmp_path / "none")})
+    assert "a secret is to be read from here" in missing
+
+
+@pytest.mark.promise("S-12")
+async def test_a_password_is_in_no_message_and_no_log(
+    standing: ZooKeeper, hand: Hand, root: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = tmp_path / "secret"
+    secret.write_text("bridge:canary-7312")
+    await hand.keep(root)
+    made = settings(standing.hosts, tree(root), auth={"file": str(secret)})
+    assert "canary" not in repr(made) + made.model_dump_json()
+    async with observing(made) as seen:
+        await seen.until(lambda: seen.reading.lost is not None)
+        assert "canary" not in seen.reading.why
+    assert "canary" not in caplog.text
+
+
+@pytest.fixture
+async def strict(java: Java, tmp_path: Path) -> AsyncIterator[ZooKeeper]:
+    """A server that knows people by SASL."""
+    jaas = tmp_path / "jaas.conf"
+    jaas.write_text(
+        'Server { org.apache.zookeeper.server.auth.DigestLoginModule required user_bridge="right" user_admin="a"; };'
+    )
+    options = (
+        f"-Djava.security.auth.login.config={jaas}",
+        "-Dzookeeper.authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
+        "-Dzookeeper.sessionRequireClientSASLAuth=true",
+    )
+    async with ZooKeeper(java, tmp_path / "zookeeper", options=options) as made:
+        sasl = {"mechanism": "DIGEST-MD5", "username": "admin", "password": "a"}
+        async with Hand(made.hosts, sasl_options=sasl) as hand:
+            await hand.say(ONE)
+        yield made
+
+
+async def test_sasl_opens_a_server_that_demands_it(strict: ZooKeeper, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("bridge:right")
+    auth = {"scheme": "sasl", "file": str(secret)}
+    async with observing(settings(strict.hosts, auth=auth)) as seen:
+        await seen.until(lambda: seen.served("web") == [ONE])
+    secret.write_text("bridge:wrong")
+    assert "refuses our credentials; correct `auth`" in await told(strict.hosts, auth=auth)
+
+
+class Names:
+    """A name server's part: what `socket.getaddrinfo` says of `zk.test`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.address: str | None = "127.0.0.1"
+        self._ask = socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", self)
+
+    def __call__(self, host: Any, port: Any, *args: Any, **more: Any) -> Any:
+        if host == "zk.test":
+            if self.address is None:
+                raise socket.gaierror(socket.EAI_NONAME, "there is no such name")
+            host = self.address
+        return self._ask(host, port, *args, **more)
+
+
+@pytest.mark.promise("R-33")
+async def test_a_name_that_moves_is_followed_and_one_that_is_gone_waited_for(
+    standing: ZooKeeper, hand: Hand, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Names(monkeypatch)
+    port = free_port()
+    old, new = FaultProxy("127.0.0.1", standing.port), FaultProxy("127.0.0.1", standing.port)
+    for proxy, host in ((old, "127.0.0.2"), (new, "127.0.0.3")):
+        proxy.host, proxy.port = host, port
+    names.address = old.host
+    async with old, new, observing(settings(f"zk.test:{port}", tree(root))) as seen:
+        await seen.until(lambda: seen.served("web") == [ONE])
+        names.address = new.host
+        await old.refuse()
+        old.reset()
+        await hand.say(TWO, root=root)
+        await seen.until(lambda: seen.served("web") == [ONE, TWO])
+        assert new.accepted
+        names.address = None
+        new.reset()
+        await seen.until(lambda: "zk.test is no name that can be resolved" in seen.reading.why)
+        assert seen.served("web") == [ONE, TWO]
+        names.address = new.host
+        await seen.until(lambda: seen.reading.lost is None)
+
+
+@pytest.mark.promise("law-10")
+async def test_the_loop_goes_on_while_a_server_is_frozen(own: ZooKeeper) -> None:
+    loop = asyncio.get_running_loop()
+    lags: list[float] = []
+
+    async def watchdog() -> None:
+        while True:
+            begun = loop.time()
+            await asyncio.sleep(0.005)
+            lags.append(loop.time() - begun - 0.005)
+
+    async with Hand(own.hosts) as hand:
+        await hand.make("/services")
+        await hand.many((f"/services/s{number // 20:03}/{number % 20}", b"{}") for number in range(2_000))
+        await hand.say(ONE)
+        async with observing(settings(own.hosts, session="4s")) as seen:
+            await seen.until(lambda: seen.served("web") == [ONE])
+            watching = asyncio.create_task(watchdog())
+            async with frozen(own):
+                for _ in range(30):
+                    seen.refresh()  # two thousand questions each: more than kazoo can queue without blocking
+                    await asyncio.sleep(0.1)
+                await seen.until(lambda: seen.reading.lost is not None)
+            watching.cancel()
+            await seen.until(lambda: seen.reading.lost is None)
+    print(f"the loop was late by at most {max(lags) * 1000:.0f} ms in {len(lags)} turns")
+    assert len(lags) > 100
+
+
+async def test_kazoo_floods_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with observing(settings(f"127.0.0.1:{free_port()}")) as seen:
+        await seen.until(lambda: seen.reading.lost is not None)
+        await asyncio.sleep(2)
+    assert not [one for one in caplog.records if one.name.startswith(("kazoo", "adapters"))]

@@ -1,0 +1,171 @@
+"""What a real ZooKeeper does on its bad days, and what the bridge makes of it."""
+
+import asyncio
+import secrets
+from pathlib import Path
+
+import pytest
+
+from bridge.testing.proxy import FaultProxy
+from tests.servers.zookeeper.hand import Hand
+from tests.servers.zookeeper.jars import Java
+from tests.servers.zookeeper.observing import CURATOR, observing, settings
+from tests.servers.zookeeper.server import Ensemble, Lagging, ZooKeeper, frozen
+
+FOUR = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80"]
+FIVE = [*FOUR, "10.0.0.5:80"]
+
+
+@pytest.fixture
+async def root(hand: Hand) -> str:
+    """A tree of this test alone, on the session's server, with one service."""
+    made = f"/services-{secrets.token_hex(4)}"
+    await hand.say(*FOUR, root=made)
+    return made
+
+
+def tree(root: str) -> list[dict[str, object]]:
+    """A tree of Curator's instances."""
+    return [{**CURATOR[0], "path": f"{root}/{{name}}"}]
+
+
+@pytest.mark.promise("R-01", "law-4")
+async def test_a_server_killed_and_started_again_removes_nothing_and_changes_made_meanwhile_arrive(
+    own: ZooKeeper,
+) -> None:
+    async with Hand(own.hosts) as hand, FaultProxy("127.0.0.1", own.port) as proxy:
+        await hand.say(*FOUR)
+        async with observing(settings(f"127.0.0.1:{proxy.port}")) as seen:
+            await seen.until(lambda: seen.served("web") == FOUR)
+            await own.kill()
+            await seen.until(lambda: seen.reading.lost is not None)
+            assert seen.served("web") == FOUR
+            assert "tried again" in seen.reading.why
+            await proxy.refuse()
+            await own.start()
+            await hand.again(hand.say, "10.0.0.5:80")
+            await hand.remove("/services/web/10.0.0.4:80")
+            await proxy.listen()
+            await seen.until(lambda: "10.0.0.5:80" in seen.served("web"))
+            assert seen.reading.lost is None
+            await seen.until(lambda: seen.served("web") == [*FOUR[:3], "10.0.0.5:80"])  # small: 3 s
+
+
+@pytest.mark.promise("R-02", "law-1")
+async def test_a_server_with_empty_data_removes_nothing_and_is_clean_when_they_are_back(own: ZooKeeper) -> None:
+    async with Hand(own.hosts) as hand:
+        await hand.say(*FOUR)
+        await hand.say(*FOUR, service="api")
+        async with observing(settings(own.hosts)) as seen:
+            await seen.until(lambda: seen.served("web") == seen.served("api") == FOUR)
+            await own.kill()
+            own.wipe()
+            await own.start()
+            await seen.until(lambda: any(why.startswith("/services: is not there") for why in seen.unread))
+            assert seen.served("web") == seen.served("api") == FOUR
+            assert any("older state" in one for one in seen.problems)
+            async with Hand(own.hosts) as again:
+                await again.make("/services")
+                held = [f"{one}?" for one in FOUR]
+                await seen.until(lambda: seen.served("web") == seen.served("api") == held)
+                await again.say(*FOUR)
+                await again.say(*FOUR, service="api")
+                await seen.until(lambda: seen.served("web") == seen.served("api") == FOUR)
+            assert not seen.unread
+
+
+@pytest.mark.promise("R-03")
+async def test_packets_that_vanish_are_noticed_and_the_last_view_stands(root: str, proxy: FaultProxy) -> None:
+    async with observing(settings(f"127.0.0.1:{proxy.port}", tree(root))) as seen:
+        await seen.until(lambda: seen.served("web") == FOUR)
+        proxy.set(hole=True)
+        await seen.until(lambda: seen.reading.lost is not None)
+        assert seen.served("web") == FOUR
+        proxy.set()
+        await seen.until(lambda: seen.reading.lost is None)
+        assert seen.served("web") == FOUR
+
+
+@pytest.mark.promise("R-04")
+async def test_a_frozen_server_is_noticed_and_nothing_is_doubled_when_it_goes_on(own: ZooKeeper) -> None:
+    loop = asyncio.get_running_loop()
+    async with Hand(own.hosts) as hand:
+        await hand.say(*FOUR)
+        async with observing(settings(own.hosts, session="10s")) as seen:
+            await seen.until(lambda: seen.served("web") == FOUR)
+            begun = loop.time()
+            async with frozen(own):
+                await seen.until(lambda: seen.reading.lost is not None)
+                noticed = loop.time() - begun
+                await asyncio.sleep(3)  # as long as an outage may well last: nothing happens in it
+                assert seen.served("web") == FOUR
+            begun = loop.time()
+            await seen.until(lambda: seen.reading.lost is None)
+            print(f"noticed after {noticed:.1f} s, recovered {loop.time() - begun:.1f} s after it went on")
+            await hand.say(FIVE[-1])
+            await seen.until(lambda: seen.served("web") == FIVE)
+
+
+@pytest.mark.promise("R-05")
+async def test_after_an_expired_session_watches_are_set_again_and_a_change_in_the_gap_arrives(own: ZooKeeper) -> None:
+    async with Hand(own.hosts) as hand, FaultProxy("127.0.0.1", own.port) as proxy:
+        await hand.say(*FOUR)
+        async with observing(settings(f"127.0.0.1:{proxy.port}")) as seen:
+            await seen.until(lambda: seen.served("web") == FOUR)
+            ours = await own.sessions() - {hand.session}
+            assert ours
+            await proxy.refuse()
+            proxy.reset()
+            while ours & await own.sessions():
+                await asyncio.sleep(0.1)
+            await hand.say(FIVE[-1])
+            await proxy.listen()
+            await seen.until(lambda: seen.served("web") == FIVE)
+            await hand.say("10.0.0.6:80")
+            await seen.until(lambda: seen.served("web") == [*FIVE, "10.0.0.6:80"])
+
+
+@pytest.mark.promise("R-06")
+async def test_an_ensemble_that_loses_its_leader_costs_nothing(ensemble: Ensemble) -> None:
+    leader, followers = await ensemble.by_mode()
+    async with Hand(",".join(one.hosts for one in followers)) as hand:
+        await hand.say(*FOUR)
+        async with observing(settings(ensemble.hosts, session="4s")) as seen:
+            await seen.until(lambda: seen.served("web") == FOUR)
+            await leader.kill()
+            await hand.again(hand.say, "10.0.0.5:80")
+            await seen.until(lambda: seen.served("web") == FIVE)
+            await seen.until(lambda: seen.reading.lost is None)
+
+
+@pytest.mark.promise("R-07")
+async def test_a_server_that_lags_behind_never_takes_the_view_back(java: Java, tmp_path: Path) -> None:
+    async with Lagging(java, tmp_path) as behind, Hand(behind.ahead.hosts) as hand:
+        await hand.say(*FOUR)
+        async with (
+            FaultProxy("127.0.0.1", behind.ahead.port) as proxy,
+            observing(settings(f"127.0.0.1:{proxy.port}", session="10s")) as seen,
+        ):
+            await seen.until(lambda: seen.served("web") == FOUR)
+            behind.lag(0.5)
+            await hand.say(FIVE[-1])
+            await seen.until(lambda: seen.served("web") == FIVE)
+            proxy.lead("127.0.0.1", behind.follower.port)
+            proxy.reset()
+            await seen.until(lambda: seen.reading.lost is not None or proxy.accepted > 1)
+            await seen.until(lambda: seen.served("web") != FIVE or seen.reading.lost is None)
+            assert seen.served("web") == FIVE
+            await hand.say("10.0.0.6:80")
+            await seen.until(lambda: seen.served("web") != FIVE)
+            assert seen.served("web") == [*FIVE, "10.0.0.6:80"]
+
+
+@pytest.mark.promise("R-07")
+async def test_who_is_new_waits_until_a_server_that_lags_behind_has_caught_up(java: Java, tmp_path: Path) -> None:
+    async with Lagging(java, tmp_path) as behind, Hand(behind.ahead.hosts) as hand:
+        await hand.say(*FOUR)
+        behind.lag(0.5)
+        await hand.say(FIVE[-1])
+        async with observing(settings(behind.follower.hosts, session="10s")) as seen:
+            await seen.until(lambda: bool(seen.served("web")))
+            assert seen.served("web") == FIVE
