@@ -34,6 +34,7 @@ SCENARIOS = {
     "W4": Scenario("core", "w4", "guard, merge, view and encoding of one change, at 1,000 and 50,000 services"),
     "W5": Scenario("fanout", "w5", "one change in a service of 1,000 endpoints → 1,000 subscribers"),
     "W12": Scenario("export", "w12", "a thousand services written to a file, and all of them changed"),
+    "W12-kubernetes": Scenario("slices", "w12", "a thousand services written into a real Kubernetes, and changed"),
     "plan": Scenario("export", "plans", "what to write after one change among 10,000 services"),
     "W13": Scenario("core", "w13", "memory of 10,000 services × 10 endpoints in three registries"),
 }

@@ -37,8 +37,8 @@ Appears = Callable[[str, str], Awaitable[None]]
 
 
 @asynccontextmanager
-async def bridge(folder: Path, xds: int, *registries: dict[str, Any], owner: str = "") -> AsyncIterator[None]:
-    """The whole bridge, from its command line, ready."""
+async def bridge(folder: Path, xds: int, *registries: dict[str, Any], owner: str = "") -> AsyncIterator[int]:
+    """The whole bridge, from its command line, ready; the id of its process."""
     admin = free_port()
     config = folder / "bridge.yaml"
     config.write_text(
@@ -62,7 +62,7 @@ async def bridge(folder: Path, xds: int, *registries: dict[str, Any], owner: str
                 if process.poll() is not None:
                     raise RuntimeError(f"the bridge ended: {(folder / 'bridge.log').read_text()}")
                 await asyncio.sleep(0.1)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         try:
