@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import count
 from typing import NamedTuple
 
@@ -48,7 +49,9 @@ def fit(service: Service, holding: Holding, form: Form) -> Fitted:
     """
     name, facts = service.name, holding.facts
     where = f"service {name}" if str(name).isprintable() else f"service {excerpt(str(name))}"
-    stays = [replace(record, revision=None) for record in holding.records]
+
+    def stay() -> list[Record]:
+        return [replace(record, revision=None) for record in holding.records]
 
     def left(kind: str, what: str, records: Sequence[Record] = ()) -> Fitted:
         return records, (Problem(kind, where, what, name),)
@@ -59,14 +62,14 @@ def fit(service: Service, holding: Holding, form: Form) -> Fitted:
     except ValueError as error:
         return left("name", f"{error}; it is left out")
     if not service.endpoints:
-        return stays, ()
+        return stay(), ()
     if not form.namespaces.admit(name.namespace):
         what = f"namespace {name.namespace} is none of `import.namespaces`, and what is written has to be read; name it"
-        return left("namespace", what, stays)
+        return left("namespace", what, stay())
     if facts is None:
         if not form.create:
             return left(
-                "missing", "there is no such Service; create one without a selector, or `create_services: true`", stays
+                "missing", "there is no such Service; create one without a selector, or `create_services: true`", stay()
             )
         made = services.ports(service.endpoints, ())
         return _created(name, Made(form.headless, made.ports), made.lacks, where)
@@ -74,7 +77,7 @@ def fit(service: Service, holding: Holding, form: Form) -> Fitted:
     if facts.asked is False or (form.opt_in and not facts.asked and not facts.ours):
         return (), ()
     if facts.terminating:
-        return left("missing", "the Service is being deleted; what is there stays until it is gone", stays)
+        return left("missing", "the Service is being deleted; what is there stays until it is gone", stay())
     if facts.elsewhere:
         return left("service", "the Service is of type ExternalName, a name for another host; it has no endpoints")
     if facts.selects and not facts.beside:
@@ -117,7 +120,7 @@ def _slices(service: Service, holding: Holding, facts: Facts, form: Form, where:
     groups: dict[Group, dict[str, Line]] = {}
     for endpoint in service.endpoints:
         lacks += _said(endpoint, terms, groups)
-    standing = _standing(holding)
+    standing = _standing(holding.records)
     for family in FAMILIES:
         wanted = {group: groups[group] for group in sorted(groups) if group.family == family}
         there = {key: pack_ for key, pack_ in standing.packs.items() if standing.families[key] == family}
@@ -150,10 +153,11 @@ def _said(endpoint: Endpoint, terms: Terms, groups: dict[Group, dict[str, Line]]
         yield lack, who
 
 
-def _standing(holding: Holding) -> _Standing:
+@lru_cache(maxsize=256)
+def _standing(records: tuple[Record, ...]) -> _Standing:
     packs: dict[RecordKey, Pack[Group]] = {}
     families: dict[RecordKey, str] = {}
-    for record in sorted(holding.records, key=lambda record: _order(record.key)):
+    for record in sorted(records, key=lambda record: _order(record.key)):
         if record.key.startswith(f"{slices.KIND}/"):
             said = slices.decode(record.content)
             packs[record.key] = Pack(Group(said.family, said.ports), tuple(line.address for line in said.lines))

@@ -34,7 +34,7 @@ def pack(
     vacant: list[K] = []
     for key, there in standing.items():
         here = left.get(there.group, {})
-        stay = [member for member in dict.fromkeys(there.members) if member in here][:size]
+        stay = [member for member in dict.fromkeys(there.members) if member in here][:size] if here else []
         for member in stay:
             del here[member]
         if stay:

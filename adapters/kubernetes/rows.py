@@ -3,10 +3,11 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from adapters.kubernetes import slices
-from adapters.kubernetes.extras import MOST, encode, extra
+from adapters.kubernetes.extras import MOST, Extra, encode, extra
 from adapters.kubernetes.objects import Conditions, ServicePort
 from adapters.kubernetes.services import UNNAMED, app_protocol, spell
 from adapters.kubernetes.slices import Line
@@ -86,7 +87,7 @@ def say(endpoint: Endpoint, terms: Terms) -> Said:
         more, unsaid = extra(endpoint, ports, terms.budget)
     except ValueError as error:
         raise UnsaidError("via", f"{error}; the endpoint is left out") from None
-    if len(encode({"": more})) > terms.budget:
+    if _length(more) > terms.budget:
         raise UnsaidError("bound", "what is to be said of it is too long; lower `slice_size`, it is left out")
     lacks += [Lack("extra", one) for one in unsaid]
     zone = endpoint.locality.zone
@@ -101,6 +102,12 @@ def say(endpoint: Endpoint, terms: Terms) -> Said:
         )
     line = Line(endpoint.address, _CONDITIONS[endpoint.health], zone, (zone,) if zone and terms.hints else (), more)
     return Said(Group(family, ports), line, tuple(lacks))
+
+
+@lru_cache(maxsize=16384)
+def _length(more: Extra) -> int:
+    """Characters that are said of an endpoint."""
+    return len(encode({"": more}))
 
 
 def _family(text: str, terms: Terms) -> str:

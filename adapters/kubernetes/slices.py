@@ -227,8 +227,14 @@ def _words(line: Line) -> dict[str, Any]:
     if line.hints:
         words["hints"] = line.hints
     if line.extra != extras.NOTHING:
-        words["extra"] = json.loads(extras.encode({line.address: line.extra}))[line.address]
+        words["extra"] = _said(line.extra)
     return words
+
+
+@lru_cache(maxsize=16384)
+def _said(extra: Extra) -> Any:
+    """As the annotation says it of one address."""
+    return json.loads(extras.encode({"": extra}))[""]
 
 
 def _unworded(words: Mapping[str, Any], said: Mapping[str, Extra]) -> Line:
