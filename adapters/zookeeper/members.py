@@ -112,15 +112,17 @@ def tell(dialect: Dialect, members: Members, scope: Scope, mark: Mark | None) ->
 
 
 def service(name: ServiceName, them: Iterable[Told]) -> tuple[Service, tuple[Problem, ...]]:
-    """The service that one or more znodes say: of two with one address and port the younger counts.
+    """The service that one or more znodes say.
 
-    A process that was started again stands there twice until its old session has ended; that is no problem.
+    Of two with one address and port a native one counts before a bridge's, and the younger before the older: a process
+    that was started again stands there twice until its old session has ended, which is no problem.
     """
     kept: dict[Hashable, Aged] = {}
     differing: dict[Hashable, int] = {}
-    for aged in sorted((one for told in them for one in told.others), key=lambda one: one.created, reverse=True):
+    every = (aged for told in them for aged in told.others)
+    for aged in sorted(every, key=lambda one: (not one.endpoint.via, one.created), reverse=True):
         first = kept.setdefault(aged.endpoint.id, aged)
-        if first is not aged and first.endpoint != aged.endpoint:
+        if first.endpoint != aged.endpoint and first.endpoint.via == aged.endpoint.via:
             differing[aged.endpoint.id] = differing.get(aged.endpoint.id, 0) + 1
     problems = tuple(
         Problem("duplicate", f"{name}: {which}", "stands twice and says two things; the younger counts", name, count)

@@ -25,7 +25,7 @@ from adapters.zookeeper.fitting import reduced
 from bridge.kit.mark import Mark
 from bridge.model import NOWHERE, Endpoint, Health, Locality, Port
 from tests.builders import endpoint
-from tests.claims.znodes import OURS, SCOPE, THEIRS, child, fitted, made, shows, tell
+from tests.claims.znodes import OURS, SCOPE, THEIRS, child, fitted, made, said, shows, tell
 
 HTTP = PortNames("http")
 WRITTEN: dict[str, Written] = {
@@ -178,6 +178,23 @@ def test_what_somebody_edits_is_still_ours_and_other_content(dialect: Written) -
         (ours,) = tell(dialect, node._replace(data=data, version=1), mark=OURS).holding.records
         assert ours.key == records[0].key
         assert ours.content != records[0].content
+
+
+def test_a_native_record_counts_before_a_bridges_whatever_their_age() -> None:
+    native = child("i-1_1", {"host": "10.0.0.1", "port": 80, "weight": 5})
+    (bridged,) = made(Nerve(), fitted(Nerve(), endpoint("10.0.0.1:80", weight=7))[0], "others")
+    for order in ((native, bridged), (bridged, native._replace(created=bridged.created + 1))):
+        (one,) = said(Nerve(), *order)
+        assert (one.weight, one.via) == (5, "")
+
+
+def test_who_stands_twice_and_says_two_things_is_told_and_the_younger_counts() -> None:
+    old, young = (child(f"i-1_{weight}", {"host": "10.0.0.1", "port": 80, "weight": weight}) for weight in (1, 7))
+    service, (problem,) = members.service(SCOPE.service, [tell(Nerve(), young, old)])
+    assert [one.weight for one in service.endpoints] == [7]
+    assert problem.kind == "duplicate"
+    _, problems = members.service(SCOPE.service, [tell(Nerve(), old, old._replace(name="i-1_9"))])
+    assert not problems, "two that say the same are no problem"
 
 
 @every
