@@ -32,6 +32,7 @@ HEADLESS: Final = "service.kubernetes.io/headless"
 TOPOLOGY: Final = ("service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints")
 REGION: Final = "topology.kubernetes.io/region"
 ZONE: Final = "topology.kubernetes.io/zone"
+MULTICLUSTER: Final = "multicluster.kubernetes.io/service-name"
 
 _FAMILIES = ("IPv4", "IPv6", "FQDN")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from adapters.kubernetes.objects import SYNC, KubeService
+from adapters.kubernetes.objects import MULTICLUSTER, SYNC, KubeService
 from adapters.kubernetes.selector import Selector
 from bridge.adapter import Problem
 from bridge.kit.names import ANY, Namespaces, Pattern
@@ -20,14 +20,21 @@ class Selection:
     opt_in: bool
 
     def admits(self, service: KubeService) -> bool:
-        """Whether the Service counts; one that is a name for another host never does."""
-        if service.type == "ExternalName" or not self.namespaces.admit(service.key.namespace):
+        """Whether the Service counts.
+
+        One that is a name for another host never does; nor does one that stands for a service of several clusters
+        (Multi-Cluster Services derive it, under a name that nobody chose): each cluster says its own.
+        """
+        labels = dict(service.labels)
+        if service.type == "ExternalName" or MULTICLUSTER in labels:
+            return False
+        if not self.namespaces.admit(service.key.namespace):
             return False
         said = asked(service)
         if said is False or (self.opt_in and said is None):
             return False
         name = ServiceName(*service.key)
-        return any(one.matches(name) for one in self.services) and self.selector.admits(dict(service.labels))
+        return any(one.matches(name) for one in self.services) and self.selector.admits(labels)
 
 
 def pattern(glob: str) -> Pattern:
