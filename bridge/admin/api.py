@@ -12,6 +12,7 @@
 | `GET /api/v1/explain/{namespace}/{name}` | who said what, and what became of it |
 | `GET /api/v1/exports?registry=` | `{exports: […]}`: the targets that are written |
 | `GET /api/v1/plan` · `withheld` `?registry=&target=&service=` | `{changes: […]}` that are left · `{withheld: […]}` |
+| `GET /api/v1/unsaid`, likewise | `{unsaid: […]}`: what is wanted there, and cannot be said there |
 | `POST /api/v1/plan/accept` | `{registry?, target?, service?}` or `{all: true}`: may go → `{accepted: […]}` |
 | `POST /api/v1/holds/accept` | `{source?, service?, endpoint?}` or `{all: true}`: may go → `{accepted: […]}` |
 | the same | `{source, health: true}`: the bad health that a source reports is believed |
@@ -57,6 +58,7 @@ def admin(state: State, metrics: Metrics, host: str) -> web.Application:
     app.router.add_get("/api/v1/exports", writing.exports)
     app.router.add_get("/api/v1/plan", writing.plan)
     app.router.add_get("/api/v1/withheld", writing.withheld)
+    app.router.add_get("/api/v1/unsaid", writing.unsaid)
     app.router.add_post("/api/v1/plan/accept", writing.accept)
     app.router.add_post("/api/v1/holds/accept", api.accept)
     app.router.add_post("/api/v1/freeze", api.freeze)
@@ -240,6 +242,11 @@ class _Exports:
         service, now = request.query.get("service", ""), self._state.clock.now()
         rows = (row for one in self._chosen(request.query) for row in exporting.withheld(one, now, service))
         return await stream(request, "withheld", rows)
+
+    async def unsaid(self, request: web.Request) -> web.StreamResponse:
+        service = request.query.get("service", "")
+        rows = (row for one in self._chosen(request.query) for row in exporting.unsaid(one, service))
+        return await stream(request, "unsaid", rows)
 
     async def accept(self, request: web.Request) -> web.Response:
         given = await body(request)

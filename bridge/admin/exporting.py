@@ -137,6 +137,22 @@ def withheld(of: Exported, now: float, service: str = "") -> Iterator[Row]:
                 }
 
 
+def unsaid(of: Exported, service: str = "") -> Iterator[Row]:
+    """What of that which is wanted cannot be said there: `kind` and `what` are as a problem's, `count` how many."""
+    for name in sorted(of.problems):
+        if str(name).startswith(service):
+            for one in of.problems[name]:
+                yield {
+                    "registry": of.registry,
+                    "target": of.target,
+                    "service": str(name),
+                    "kind": one.kind,
+                    "where": one.where,
+                    "what": one.what,
+                    "count": one.count,
+                }
+
+
 def _of_service(of: Exported, name: ServiceName) -> Iterator[Withheld]:
     yield from of.withheld.get(name, ())
     if name in of.plans:

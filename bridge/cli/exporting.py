@@ -25,15 +25,24 @@ SHOWN = 20
 
 
 class Found(NamedTuple):
-    """Targets, what is left to be changed there, and what is withheld; `wrong` is why that is not whole."""
+    """Targets, what is left to be changed there, what is withheld, and what cannot be said there.
+
+    `wrong` is why that is not whole.
+    """
 
     exports: Sequence[Row]
     changes: Sequence[Row]
     withheld: Sequence[Row]
+    unsaid: Sequence[Row]
     wrong: Sequence[str]
 
     def document(self) -> dict[str, Any]:
-        return {"exports": self.exports, "changes": self.changes, "withheld": self.withheld, "wrong": list(self.wrong)}
+        return {**self._asdict(), "wrong": list(self.wrong)}
+
+    @property
+    def nothing(self) -> str:
+        """What is said of no changes: nothing at all where it is not known whether there are."""
+        return "" if self.wrong else "nothing to do"
 
 
 registry = click.option("--registry", default="", metavar="NAME", help="Only what is written to this registry.")
@@ -86,10 +95,11 @@ def plan(
         return
     if not output.document(output_, it.document()):
         if diff:
-            _diff(it.changes)
+            _diff(it)
         else:
-            _table(it.changes)
+            _table(it)
         tell_withheld(it.withheld)
+        tell_unsaid(it.unsaid)
         _sum(it)
     for line in it.wrong:
         output.note(f"error: {line}")
@@ -128,6 +138,7 @@ def apply(*, once_: bool, path: Path | None, output_: str) -> None:
             unread = row["state"] in ("waiting", "lost")
             output.say(f"{place(row)}: {'not read, so left as it is' if unread else _made(row)}")
         tell_withheld(it.withheld)
+        tell_unsaid(it.unsaid)
     for line in (*it.wrong, *failed):
         output.note(f"error: {line}")
     if failed or any(row["state"] in ("waiting", "lost") for row in it.exports):
@@ -157,7 +168,8 @@ def _asked(client: Client, registry: str, target: str | None, service: str) -> F
     exports = client.get(f"/api/v1/exports?{query}")["exports"]
     changes = client.get(f"/api/v1/plan?{query}")["changes"]
     withheld = client.get(f"/api/v1/withheld?{query}")["withheld"]
-    return Found(exports, changes, withheld, [line for row in exports for line in _unread(row)])
+    unsaid = client.get(f"/api/v1/unsaid?{query}")["unsaid"]
+    return Found(exports, changes, withheld, unsaid, [line for row in exports for line in _unread(row)])
 
 
 def _unread(row: Row) -> Iterable[str]:
@@ -186,6 +198,7 @@ def _of(seen: Any, registry: str, target: str | None, service: str) -> Found:
         [exporting.export(one, seen.now) for one in chosen],
         [row for one in chosen for row in exporting.changes(one, service)],
         [row for one in chosen for row in exporting.withheld(one, seen.now, service)],
+        [row for one in chosen for row in exporting.unsaid(one, service)],
         seen.wrong,
     )
 
@@ -267,12 +280,17 @@ def place(row: Row) -> str:
     return f"{row['registry']} {row['target']}".strip()
 
 
-def _table(changes: Sequence[Row]) -> None:
+def _table(found: Found) -> None:
+    if not found.changes and not found.nothing:
+        return
     output.rows(
         "",
         ("to", "service", "change", "record", "lines"),
-        ((place(row), row["service"], row["change"], row["key"], f"{_lines(row)}{_rejected(row)}") for row in changes),
-        "nothing to do",
+        (
+            (place(row), row["service"], row["change"], row["key"], f"{_lines(row)}{_rejected(row)}")
+            for row in found.changes
+        ),
+        found.nothing,
     )
 
 
@@ -290,10 +308,10 @@ def _lines(row: Row) -> str:
     return " ".join(f"{sign}{count}" for sign, count in (("+", added), ("-", gone)) if count)
 
 
-def _diff(changes: Sequence[Row]) -> None:
-    if not changes:
-        output.say("nothing to do")
-    for row in changes:
+def _diff(found: Found) -> None:
+    if not found.changes and found.nothing:
+        output.say(found.nothing)
+    for row in found.changes:
         name = f"{place(row)}: {row['key']}"
         there = f"{name} (is)" if row["before"] is not None else "(nothing)"
         wanted = f"{name} (should be)" if row["after"] is not None else "(nothing)"
@@ -324,6 +342,18 @@ def tell_withheld(rows: Sequence[Row]) -> None:
         output.say(f"withheld ({reason}): {where}: {service}: {first['what']}{more}: {first['why']}")
     if len(groups) > SHOWN:
         output.say(f"and more is withheld of {len(groups) - SHOWN} services; --output json has it all")
+
+
+def tell_unsaid(rows: Sequence[Row]) -> None:
+    """What is wanted and cannot be said, by target and reason, with the first of each."""
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((place(row), row["kind"], row["what"]), []).append(row)
+    for (where, kind, what), them in sorted(groups.items())[:SHOWN]:
+        more = f" and {len(them) - 1} more" if len(them) > 1 else ""
+        output.say(f"not said ({kind}): {where}: {them[0]['service']}{more}: {what}")
+    if len(groups) > SHOWN:
+        output.say(f"and more is not said, for {len(groups) - SHOWN} other reasons; --output json has it all")
 
 
 def _sum(found: Found) -> None:

@@ -314,11 +314,15 @@ def _wrong(engine: Engine, found: Iterable[Exported]) -> list[str]:
             continue
         readings = [engine.readings[name].value for name in (one.registry, *one.unseen) if name in engine.readings]
         unread = [it for it in readings if it.observation is None or it.lost is not None]
-        wrong += [f"{it.source}: {it.why or 'was not read whole in time'}" for it in unread]
+        wrong += [_unread(it.source, it.why) for it in unread]
         if not unread:
             told = [str(it) for it in engine.readings[one.registry].value.problems if one.target in it.where]
             wrong.append(f"{exporting.place(one)}: {'; '.join(told) or one.why or 'was not planned in time'}")
     return list(dict.fromkeys(wrong))
+
+
+def _unread(source: SourceName, why: str) -> str:
+    return why if why.startswith(f"{source}: ") else f"{source}: {why or 'was not read whole in time'}"
 
 
 def _nobody(_: object) -> None:

@@ -120,7 +120,20 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Row], tuple[object, ...]], st
         "none: nothing is missing",
     ),
     "exports": (
-        ("registry", "target", "mode", "state", "leading", "services", "records", "to do", "withheld", "parked", "why"),
+        (
+            "registry",
+            "target",
+            "mode",
+            "state",
+            "leading",
+            "services",
+            "records",
+            "to do",
+            "withheld",
+            "parked",
+            "not said",
+            "why",
+        ),
         lambda row: (
             row["registry"],
             row["target"],
@@ -132,6 +145,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Row], tuple[object, ...]], st
             row["puts"] + row["removals"] or "",
             ", ".join(f"{count} {reason}" for reason, count in row["withheld"].items()),
             len(row["parked"]) or "",
+            row["problems"] or "",
             row["why"] or "; ".join(f"{name} is not read yet" for name in row["waits_for"]),
         ),
         "none: no registry has an `export:`",
@@ -203,10 +217,11 @@ def show(
 def _exports(client: Client | None, path: Path | None, *, service: str, source: str, output_: str) -> None:
     """The targets, and what is withheld or rejected there."""
     found = exporting.found(client, path, registry=source, target=None, service=service)
-    if output.document(output_, {"exports": found.exports, "withheld": found.withheld}):
+    if output.document(output_, {"exports": found.exports, "withheld": found.withheld, "unsaid": found.unsaid}):
         return
     table("exports", found.exports)
     exporting.tell_withheld(found.withheld)
+    exporting.tell_unsaid(found.unsaid)
     for row in found.exports:
         for one in row["parked"]:
             output.say(

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 from click.testing import CliRunner, Result
 
-from bridge.adapter import Claim, RecordKey
+from bridge.adapter import Claim, Holding, Problem, Record, RecordKey, Target
 from bridge.admin.log import configure
 from bridge.cli import main
 from bridge.errors import Rejected
@@ -144,6 +144,28 @@ def test_nothing_to_do_is_exit_0(folder: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, "nothing to do\n")
 
 
+def test_what_a_registry_cannot_say_is_told_beside_the_plan(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    knows(PAYMENTS, LEDGER)
+    monkeypatch.setattr(StoreSettings, "spoil", _without_words_for_ledgers)
+    planned = call(folder, "plan", "--offline")
+    assert "not said (name): out: shop/ledger: has no place here" in planned.stdout
+    assert "shop/payments#0" in planned.stdout
+    assert "not said (name): out: shop/ledger" in call(folder, "apply", "--once").stdout
+    shown = json.loads(call(folder, "show", "exports", "--offline", "--output", "json").stdout)
+    assert [(row["service"], row["count"]) for row in shown["unsaid"]] == [("shop/ledger", 1)]
+
+
+def _without_words_for_ledgers(registry: MemoryRegistry) -> None:
+    fit = registry.fit
+
+    def fit_but(target: Target, service_: Service, holding: Holding) -> tuple[list[Record], Sequence[Problem]]:
+        if service_.name != LEDGER.name:
+            return fit(target, service_, holding)
+        return [], (Problem("name", "out: shop/ledger", "has no place here", service_.name),)
+
+    registry.fit = fit_but  # type: ignore[method-assign]  # of this one
+
+
 def test_only_what_was_asked_for_is_planned(folder: Path) -> None:
     knows(PAYMENTS, LEDGER)
     result = call(folder, "plan", "shop/led", "--offline", "--registry", "out", "--target", "")
@@ -160,6 +182,7 @@ def test_a_plan_without_a_source_is_an_error_and_names_it(folder: Path) -> None:
     result = call(folder, "plan", "--offline")
     assert result.exit_code == 1
     assert "error: vms: was not read whole in time" in result.stderr
+    assert "nothing to do" not in result.stdout, "nobody knows whether there is"
 
 
 def test_a_configuration_that_writes_nothing_says_where_to_begin(folder: Path) -> None:
