@@ -1,6 +1,6 @@
 """What is ours for one service: the records that stand there, what they say, and what their Service asks of them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -87,6 +87,11 @@ def holding(
         return None
     records.sort(key=lambda record: record.key)
     return Holding(tuple(records), translate.held(ours), tuple(sorted(taken)), facts)
+
+
+def strays(of_it: Iterable[KubeSlice], mark: Mark, targets: Collection[str]) -> frozenset[str]:
+    """The targets of ours that slices name, and that are none of these."""
+    return frozenset(one.target for one in of_it if one.target not in targets and mark.owns(one.stamp))
 
 
 def _facts(service: KubeService, writing: Writing) -> Facts:

@@ -1,7 +1,6 @@
 """How one endpoint is said in a slice of a Service: which slices it may stand in, its line there, what is left out."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -9,7 +8,7 @@ from typing import Final, NamedTuple
 from adapters.kubernetes import slices
 from adapters.kubernetes.extras import MOST, Extra, encode, extra
 from adapters.kubernetes.objects import Conditions, ServicePort
-from adapters.kubernetes.services import UNNAMED, app_protocol, spell
+from adapters.kubernetes.services import UNNAMED, app_protocol, ports, spell
 from adapters.kubernetes.slices import Line
 from bridge.kit import address
 from bridge.kit.place import excerpt
@@ -82,9 +81,9 @@ def say(endpoint: Endpoint, terms: Terms) -> Said:
     """The endpoint as it stands in a slice; raises UnsaidError."""
     family = _family(endpoint.address, terms)
     lacks: list[Lack] = []
-    ports = _ports(endpoint.ports, terms, lacks)
+    of_slice = _ports(endpoint, terms, lacks)
     try:
-        more, unsaid = extra(endpoint, ports, terms.budget)
+        more, unsaid = extra(endpoint, of_slice, terms.budget)
     except ValueError as error:
         raise UnsaidError("via", f"{error}; the endpoint is left out") from None
     if _length(more) > terms.budget:
@@ -101,7 +100,7 @@ def say(endpoint: Endpoint, terms: Terms) -> Said:
             "give it a zone (`locality:` of its registry), it is left out",
         )
     line = Line(endpoint.address, _CONDITIONS[endpoint.health], zone, (zone,) if zone and terms.hints else (), more)
-    return Said(Group(family, ports), line, tuple(lacks))
+    return Said(Group(family, of_slice), line, tuple(lacks))
 
 
 @lru_cache(maxsize=16384)
@@ -128,8 +127,13 @@ def _family(text: str, terms: Terms) -> str:
     return family
 
 
-def _ports(said: Sequence[Port], terms: Terms, lacks: list[Lack]) -> tuple[Port, ...]:
-    """The ports of the slice, named and ordered as the Service's are; the rest is told."""
+def _ports(endpoint: Endpoint, terms: Terms, lacks: list[Lack]) -> tuple[Port, ...]:
+    """The ports of the slice, named and ordered as the Service's are; the rest is told.
+
+    A headless Service may have none: its slices then have those of the endpoints.
+    """
+    said = endpoint.ports
+    offered = terms.ports or ports((endpoint,), ()).ports
     found: dict[str, Port] = {}
     for port in said:
         try:
@@ -137,15 +141,15 @@ def _ports(said: Sequence[Port], terms: Terms, lacks: list[Lack]) -> tuple[Port,
         except ValueError as error:
             lacks.append(Lack("port", f"port {port.number}: {error}; it is left out"))
             continue
-        of = next((p for p in terms.ports if (p.name or UNNAMED, p.protocol) == spelled), None)
+        of = next((p for p in offered if (p.name or UNNAMED, p.protocol) == spelled), None)
         if of is not None and of.name not in found:
             found[of.name] = port
-    if not found and len(terms.ports) == 1 and (len(said) == 1 or not terms.ports[0].name):
-        only, primary = terms.ports[0], said[0]
+    if not found and len(offered) == 1 and (len(said) == 1 or not offered[0].name):
+        only, primary = offered[0], said[0]
         if only.protocol == primary.protocol:
             found[only.name] = primary
     if not found:
-        have = ", ".join(_told(port.name, port.protocol) for port in terms.ports) or "none"
+        have = ", ".join(_told(port.name, port.protocol) for port in offered) or "none"
         mine = ", ".join(_told(port.name, port.protocol) for port in said)
         raise UnsaidError(
             "port",
@@ -163,7 +167,7 @@ def _ports(said: Sequence[Port], terms: Terms, lacks: list[Lack]) -> tuple[Port,
             one.protocol,
             app_protocol(found[one.name].app_protocol) or one.app_protocol,
         )
-        for one in terms.ports
+        for one in offered
         if one.name in found
     )
 

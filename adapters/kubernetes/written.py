@@ -1,14 +1,18 @@
 """All that we write in one cluster: what stands there of ours, target by target, and who claims it."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 
 from adapters.kubernetes.claims import KubeClaim
 from adapters.kubernetes.mirror import Broken, Changes
-from adapters.kubernetes.objects import Key
-from adapters.kubernetes.owned import holding
+from adapters.kubernetes.objects import OWNER, TARGET, Key, KubeSlice
+from adapters.kubernetes.owned import holding, strays
 from adapters.kubernetes.seen import Seen
 from adapters.kubernetes.target import KubeTarget
 from bridge.adapter import Held, Holding, Problem, Target
+from bridge.kit.mark import Mark
+from bridge.kit.place import excerpt
 from bridge.model import ServiceName
 from bridge.table import Table, share
 
@@ -19,9 +23,11 @@ class Written:
     def __init__(self, targets: Sequence[KubeTarget], seen: Seen) -> None:
         self.targets = {one.target: one for one in targets}
         self.held: Table[Target, Held] = Table()
+        self._mark = targets[0].form.writing.mark if targets else None
         self._seen = seen
         self._claims: dict[Key, KubeClaim] = {}
         self._broken: dict[Key, str] = {}
+        self._strays: dict[ServiceName, frozenset[str]] = {}
 
     @property
     def namespaces(self) -> list[str]:
@@ -30,9 +36,13 @@ class Written:
 
     @property
     def problems(self) -> Iterator[Problem]:
-        """Claims that nobody can understand."""
+        """Claims that nobody can understand, and slices of ours of which no export knows."""
         for key, why in sorted(self._broken.items()):
             yield Problem("claim", f"lease {key}", why)
+        for target, count in sorted(Counter(chain.from_iterable(self._strays.values())).items()):
+            delete = f"kubectl delete endpointslices -A -l {_selector(self._mark, target)}"
+            what = f"no export is called so, and slices of ours of {count} services are; call one so, or {delete}"
+            yield Problem("target", f"export {excerpt(target)}", what)
 
     def take_claims(self, changes: Changes[KubeClaim]) -> None:
         for key, (_, new) in changes.items():
@@ -53,8 +63,22 @@ class Written:
             service, slices = self._seen.service(name), self._seen.at_home(name)
             for target, one in self.targets.items():
                 found[target][name] = holding(name, service, slices, one.form.writing)
+            self._stray(name, slices)
             yield
         for target, one in self.targets.items():
             one.see(self._claims.values(), found[target])
         now = {target: one.held for target, one in self.targets.items() if one.claim_namespace in known}
         self.held = share(self.held, now)
+
+    def _stray(self, name: ServiceName, slices: Collection[KubeSlice]) -> None:
+        found = strays(slices, self._mark, self.targets) if self._mark is not None else None
+        if found:
+            self._strays[name] = found
+        else:
+            self._strays.pop(name, None)
+
+
+def _selector(mark: Mark | None, target: str) -> str:
+    """What selects the slices of a target of ours, by label."""
+    owner = f"{OWNER}={mark.owner}" if mark is not None else OWNER
+    return f"{owner},{TARGET}={target}" if target else f"{owner},!{TARGET}"

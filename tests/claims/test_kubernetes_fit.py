@@ -155,6 +155,15 @@ def test_ports_are_called_as_the_service_calls_them() -> None:
     assert one["ports"] == [{"name": "web", "port": 8080, "protocol": "TCP"}], "one port each: they mean each other"
 
 
+def test_where_a_headless_service_has_no_ports_slices_have_those_of_the_endpoints() -> None:
+    there = shop(clusterIP="None")
+    there["spec"]["ports"] = None
+    world = World(there)
+    (one,) = written(world, service("shop/payments", endpoint("10.20.0.1:8080", more=[Port("Admin_Port", 9000)])))
+    assert [(port["name"], port["port"]) for port in one["ports"]] == [("http", 8080), ("admin-port", 9000)]
+    assert world.problems == ()
+
+
 def test_endpoints_with_other_ports_stand_in_other_slices() -> None:
     world = World(shop("http:80"))
     found = written(world, service("shop/payments", "10.20.0.1:8080", "10.20.0.2:9090"))

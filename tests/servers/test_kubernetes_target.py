@@ -168,6 +168,13 @@ async def test_a_headless_service_is_made_headless(api: Client, namespace: str, 
     assert all("service.kubernetes.io/headless" in one["metadata"]["labels"] for one in slices)
 
 
+async def test_a_headless_service_without_ports_has_slices_all_the_same(written: Written) -> None:
+    await written.api.create(service(written.namespace, "web", [], headless=True))
+    assert await written.say(written.said("10.20.0.1:8080")) == 1
+    (one,) = await written.api.list("EndpointSlice", written.namespace)
+    assert one["ports"] == [{"name": "http", "port": 8080, "protocol": "TCP"}]
+
+
 async def test_a_service_that_changed_since_it_was_seen_is_not_replaced(
     api: Client, namespace: str, asked: Api
 ) -> None:
