@@ -14,8 +14,10 @@ from bridge.kit.names import Namespaces, Pattern
 from bridge.model import Service, ServiceName
 from bridge.plan import plan
 from tests import kube
+from tests.builders import service
 
 MARK = Mark("prod", "cluster-a")
+PAYMENTS = service("shop/payments", "10.20.0.1:8080", "10.20.0.2:8080")
 Json = dict[str, Any]
 
 
@@ -122,3 +124,16 @@ def _key(one: Json) -> Key:
 def shop(*ports: str, name: str = "payments", **said: Any) -> Json:
     """The Service shop/payments, without a selector."""
     return kube.service(f"shop/{name}", *ports or ("http:80",), **said)
+
+
+def written(world: World, said: Service, **how: Any) -> list[Json]:
+    """The slices that are there once the service was said, by name."""
+    world.say(said, form(**how))
+    return [one for _, one in sorted(world.slices.items())]
+
+
+def problems(said: Service, *objects: Json, **how: Any) -> dict[str, str]:
+    """What cannot be said, by kind."""
+    world = World(*objects)
+    world.say(said, form(**how))
+    return {one.kind: one.what for one in world.problems}
