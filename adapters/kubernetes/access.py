@@ -5,6 +5,7 @@ import base64
 import os
 import ssl
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, Self
 
@@ -144,7 +145,8 @@ class Access:
                 await session.close()
 
     async def _anew(self, bad: bool) -> Login:
-        from kubernetes.aio.client import Configuration  # it costs a third of a second, which others need not pay
+        await asyncio.to_thread(import_module, "kubernetes.aio.config.kube_config")  # a third of a second, once
+        from kubernetes.aio.client import Configuration
         from kubernetes.aio.config import ConfigException
 
         configuration = Configuration()

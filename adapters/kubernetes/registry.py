@@ -11,7 +11,7 @@ from adapters.kubernetes.mirror import Changes, Mirror
 from adapters.kubernetes.objects import node_of, service_of, slice_of
 from adapters.kubernetes.reading import Reading
 from adapters.kubernetes.reflector import SLICE, Collection, Failure, Reflector
-from adapters.kubernetes.seen import Seen
+from adapters.kubernetes.seen import Seen, Touched
 from adapters.kubernetes.target import KubeTarget
 from adapters.kubernetes.written import Written
 from bridge.adapter import Change, Claim, Holding, Note, Observation, Problem, Record, Target, Unread
@@ -39,6 +39,7 @@ class Part(NamedTuple):
     """
 
     name: str
+    namespace: str
     reflectors: tuple[Reflector[Any], ...]
     essential: bool = False
 
@@ -89,7 +90,7 @@ class Kubernetes:
         self._parts = list(self._places)
         if nodes:
             mirror = Mirror(node_of, lambda _: True)
-            self._parts.append(Part("nodes", (self._reflector(NODES, "", mirror, seen.take_nodes),), needed))
+            self._parts.append(Part("nodes", "", (self._reflector(NODES, "", mirror, seen.take_nodes),), needed))
         self._claims = {name: self._claims_in(name) for name in written.namespaces}
 
     def refresh(self) -> None:
@@ -159,7 +160,7 @@ class Kubernetes:
         wanted = namespaces.admit
         services = self._reflector(SERVICES, name, Mirror(service_of, wanted), self._seen.take_services)
         slices = self._reflector(SLICES, name, Mirror(slice_of, wanted), self._seen.take_slices)
-        return Part(f"namespace {name}" if name else "all namespaces", (services, slices))
+        return Part(f"namespace {name}" if name else "all namespaces", name, (services, slices))
 
     def _reflector(
         self, collection: Collection[T], namespace: str, mirror: Mirror[T], take: Callable[[Changes[T]], None]
@@ -177,9 +178,9 @@ class Kubernetes:
 
     async def _update(self) -> None:
         """Read anew what was touched, with turns for others between."""
-        touched = self._seen.pull()
+        touched = self._whole(self._seen.pull())
         try:
-            known = [name for name, one in self._claims.items() if not one.never]
+            known = [name for name, one in self._claims.items() if not one.never and not self._unknown]
             steps = chain(self._reading.update(touched.read), self._written.update(touched.held, known))
             for number, _ in enumerate(steps, 1):
                 if number % SLICE == 0:
@@ -187,6 +188,23 @@ class Kubernetes:
         except BaseException:
             self._seen.put_back(touched)
             raise
+
+    @property
+    def _unknown(self) -> list[Part]:
+        """The namespaces that were never read whole."""
+        return [part for part in self._places if part.never]
+
+    def _whole(self, touched: Touched) -> Touched:
+        """What was touched where Services and slices are both known; without its slices a Service would look empty."""
+        unknown = {part.namespace for part in self._unknown}
+        if not unknown:
+            return touched
+        early, whole = Touched(set(), set()), Touched(set(), set())
+        for kind, names in enumerate(touched):
+            for name in names:
+                (early if name.namespace in unknown else whole)[kind].add(name)
+        self._seen.put_back(early)
+        return whole
 
     def _view(self) -> Observation:
         problems = bounded(self._problems(), SHOWN, self._api.where)
@@ -200,16 +218,20 @@ class Kubernetes:
 
     def _problems(self) -> Iterator[Problem]:
         yield from (self._seen.problems[key] for key in sorted(self._seen.problems))
-        yield from self._claim_problems()
+        yield from self._unwritable()
         yield from self._written.problems
         yield from self._reading.problems
 
-    def _claim_problems(self) -> Iterator[Problem]:
-        """Claims that cannot be read are of no concern to readers; they keep a target from being written."""
+    def _unwritable(self) -> Iterator[Problem]:
+        """What cannot be read, and so keeps targets from being written; claims are of no concern to readers."""
         for namespace, one in self._claims.items():
             if one.failure is not None:
                 what = f"{one.failure.error}; nothing is written before the claims are known"
                 yield Problem("target", f"leases of namespace {namespace}", what)
+        for part in self._unknown if self._claims else ():
+            if part.failure is not None:
+                what = f"{part.failure.error}; nothing is written before it was read once"
+                yield Problem("target", part.name, what)
 
 
 def _raise(error: BridgeError) -> NoReturn:
