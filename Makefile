@@ -51,6 +51,9 @@ processes: venv  ## the tests with processes, files, sockets, a real Envoy and r
 	@$(BIN)/python -m tests.servers || true  # what it lacks is said again by the tests that need it
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore=tests/claims --ignore=tests/laws --ignore=tests/bench
 
+fuzz: venv  ## every parser with garbage, for MINUTES=10
+	$(BIN)/python -m tests.fuzz $(or $(MINUTES),10)
+
 promises: venv  ## the rules that are due, and the tests that show them
 	@$(BIN)/python -m tests.promises
 

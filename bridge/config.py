@@ -365,10 +365,10 @@ def _registries(
         model = _model(one.get("kind"), document, at, adapters, wrong)
         settings = _validate(model, document, at, context, wrong) if model else None
         name = one.get("name")
-        if name in seen:
-            place = document.place((*at, "name"))
-            wrong.append(f"{place}: {excerpt(name)} is the name of another registry too; give each its own")
         if isinstance(name, str):
+            if name in seen:
+                place = document.place((*at, "name"))
+                wrong.append(f"{place}: {excerpt(name)} is the name of another registry too; give each its own")
             seen.add(name)
         if settings is not None:
             made[index] = settings

@@ -81,7 +81,7 @@ def _rate(settings: ExportSettings) -> Rate:
 def wrong(document: Document, registries: Mapping[int, RegistrySettings], owner: str | None) -> list[str]:
     """What is wrong with the exports as a whole; `registries` by their index in the file, those that are valid."""
     names = [one.get("name") for one in document.value["registries"] if isinstance(one, dict)]
-    known = [name for name in names if isinstance(name, str)]
+    known = [name for name in names if isinstance(name, str) and name.isascii() and name.isprintable()]
     found: list[str] = []
     if owner is None:
         exporting = next((_place(index, 0) for index, one in registries.items() if one.export), None)

@@ -13,18 +13,31 @@ settings.register_profile(
 settings.register_profile(
     "ci", max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
+settings.register_profile(
+    "fuzz", max_examples=1_000, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 PROMISES: dict[str, str] = tomllib.loads((Path(__file__).parent / "promises.toml").read_text("utf-8"))["promises"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a marker whose promise nobody has written down."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--promise", help="run only the tests that show this rule")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse a marker whose promise nobody has written down; keep the tests of one rule where one is asked for."""
     for item in items:
-        for marker in item.iter_markers("promise"):
-            for promise in marker.args:
-                if promise not in PROMISES:
-                    raise pytest.UsageError(f"{item.nodeid}: {promise} is not in tests/promises.toml")
+        if unknown := _shown(item) - PROMISES.keys():
+            raise pytest.UsageError(f"{item.nodeid}: {min(unknown)} is not in tests/promises.toml")
+    if (asked := config.getoption("promise")) is not None:
+        others = [item for item in items if asked not in _shown(item)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if asked in _shown(item)]
+
+
+def _shown(item: pytest.Item) -> set[str]:
+    return {promise for marker in item.iter_markers("promise") for promise in marker.args}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from glob import has_magic
 from pathlib import Path
@@ -22,8 +23,9 @@ from adapters.static.records import Scope, foreign_name
 from adapters.static.registry import Static, read_once
 from adapters.static.schema import INVENTORY_SCHEMA
 from adapters.static.shapes import Format
+from adapters.static.standing_file import hindrance
 from adapters.static.target import TargetFile
-from bridge.adapter import Observation, Source, Target, Unread
+from bridge.adapter import Observation, Problem, Source, Target, Unread
 from bridge.kit import Kit
 from bridge.kit.address import host
 from bridge.kit.place import excerpt
@@ -243,9 +245,14 @@ class Settings(RegistrySettings):
         unread = [Unread(where, 0.0, "is not asked offline") for where in self._places()]
         if self._tool:
             unread += [Unread(str(path), 0.0, "is not read offline: `ansible.command` reads it") for path in self.files]
+        wrong = {one.target: hindrance(one.file) for one in self.export}
+        problems = tuple(
+            Problem("export", target, why.removeprefix(f"{target}: ")) for target, why in wrong.items() if why
+        )
         if not self.files:
-            return Observation(Table(), 1, (), len(unread), tuple(unread))
-        return read_once(() if self._tool else self.files, self._how(), unread)
+            return Observation(Table(), 1, problems, len(unread), tuple(unread))
+        read = read_once(() if self._tool else self.files, self._how(), unread)
+        return replace(read, problems=(*read.problems, *problems))
 
     @property
     def _tool(self) -> tuple[str, ...]:

@@ -85,10 +85,7 @@ def owned(path: Path, content: Content, mark: Mark, before: View | None) -> View
         text = content.data.decode("utf-8-sig", "replace")  # a broken block of ours, or nobody's header
     header = find(text)
     if header is None:
-        raise Rejected(
-            f"{path}: does not begin with the mark of registry-bridge, so it is somebody else's and stays as it is; "
-            "name another file, or move that one away"
-        )
+        raise Rejected(_foreign(path))
     if header.stamp.format > FORMAT:
         raise Rejected(f"{path}: was written by a newer registry-bridge, in its format {header.stamp.format}; update")
     if not mark.owns(header.stamp):
@@ -99,6 +96,27 @@ def owned(path: Path, content: Content, mark: Mark, before: View | None) -> View
     view = formats.read(text, before)
     assert view is not None  # it has a header
     return view
+
+
+def hindrance(path: Path) -> str:
+    """Why it cannot be written as it is now, "" when nothing is in the way. Whose mark it has, a bridge will look."""
+    try:
+        content = look(path)
+        if content is not None and find(content.data.decode("utf-8-sig", "replace")) is None:
+            raise Rejected(_foreign(path))
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            read_only = os.statvfs(path.parent).f_flag & os.ST_RDONLY
+            raise failure(path, OSError(errno.EROFS if read_only else errno.EACCES, ""))
+    except BridgeError as error:
+        return str(error)
+    return ""
+
+
+def _foreign(path: Path) -> str:
+    return (
+        f"{path}: does not begin with the mark of registry-bridge, so it is somebody else's and stays as it is; "
+        "name another file, or move that one away"
+    )
 
 
 def same(path: Path, standing: Standing) -> bool:

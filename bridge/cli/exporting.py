@@ -151,7 +151,10 @@ def _made(row: Row) -> str:
     made = row["made"]
     done = [f"{made[key]:,} {word}" for key, word in (("put", "written"), ("removed", "removed")) if made.get(key)]
     parked = f", {output.many(len(row['parked']), 'record')} rejected" if row["parked"] else ""
-    return f"{', '.join(done) or 'nothing to do'}{parked}; {output.many(row['records'], 'record')} there"
+    left = row["puts"] + row["removals"] - len(row["parked"])
+    undone = f"{output.many(left, 'change')} left to make" if left > 0 else ""
+    said = ", ".join(one for one in (*done, undone) if one)
+    return f"{said or 'nothing to do'}{parked}; {output.many(row['records'], 'record')} there"
 
 
 # Where it comes from.

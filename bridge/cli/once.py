@@ -255,16 +255,17 @@ async def _written(engine: Engine, clock: Clock, wait: float) -> Seen:
         made = sum(sum(one.made.values()) for one in _all(engine))
         if made != last:
             last, moved = made, clock.now()
-        late = clock.now() >= began + wait
+        late, stuck = clock.now() >= began + wait, clock.now() >= moved + wait
         if clock.now() >= moved + PATIENCE:
             return True
-        return all(_settled(engine, one, late, clock.wall()) for one in _all(engine))
+        return all(_settled(engine, one, late, stuck, clock.wall()) for one in _all(engine))
 
     await _until(engine, ended, TICK)
     return _found(engine, clock)
 
 
-def _settled(engine: Engine, one: Exported, late: bool, wall: float) -> bool:
+def _settled(engine: Engine, one: Exported, late: bool, stuck: bool, wall: float) -> bool:
+    """Whether nothing more is to be hoped for; `late`: what was not read will not be, `stuck`: nor what fails made."""
     seen = late or _seen(engine, one)
     match one.state:
         case State.WITHDRAWN | State.FROZEN:
@@ -273,6 +274,8 @@ def _settled(engine: Engine, one: Exported, late: bool, wall: float) -> bool:
             return any(fresh(claim, wall) for claim in _claims(engine, one))  # else it may be a dead one's
         case State.IN_STEP | State.DRY_RUN | State.WAITING | State.LOST:
             return seen
+        case State.CLAIMS | State.FAILING:
+            return stuck
         case _:
             return False
 

@@ -130,6 +130,7 @@ class Outlet:
         self._behind = True  # there is something that no plan rests on yet
         self._wake = Alarm(clock)  # of the judge
         self._beat = Alarm(clock)  # of the claim
+        self._unclaimed = ""  # why the claim could not be written when that was tried last
         self._opened = False
         self.cell = Latest(Exported(registry, export.target, export.mode))
         self._notes = Notes(self._place, sink, self.cell, clock) if isinstance(sink, Teller) else None
@@ -167,7 +168,8 @@ class Outlet:
         if self._export.mode == "dry-run":
             return State.DRY_RUN, ""
         opinion = self._claiming.opinion(self._clock.now())
-        return _STANDINGS[opinion.standing], opinion.why
+        failed = self._unclaimed if opinion.standing is Standing.CLAIMS else ""
+        return _STANDINGS[opinion.standing], failed or opinion.why
 
     def _may(self) -> bool:
         return self._held is not None and self._state()[0] is State.WRITES
@@ -367,6 +369,8 @@ class Outlet:
                     await unless_cancelled(self._beating())
                 except BridgeError as error:
                     _log.warning("not claimed", to=self._place, why=str(error))
+                    self._unclaimed = str(error)
+                    self._tell()
                     raise
                 except Exception:
                     _log.exception("not claimed", to=self._place)
@@ -392,6 +396,7 @@ class Outlet:
                     self._sink.refresh()
                 else:
                     self._claiming.sent(claim, now)
+                    self._unclaimed = ""
             self._tell()
             self._beat.set(self._claiming.wake_at(self._clock.now()))
             await self._beat.ring()

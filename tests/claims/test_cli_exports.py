@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from bridge.adapter import Claim, Holding, Problem, Record, RecordKey, Target
 from bridge.admin.log import configure
 from bridge.cli import main
-from bridge.errors import Rejected
+from bridge.errors import Rejected, Unavailable
 from bridge.kit import Kit
 from bridge.model import Service
 from bridge.runtime.election import deployment
@@ -242,6 +242,17 @@ def test_to_accept_nothing_is_an_error(folder: Path) -> None:
     assert result.exit_code == 1
     assert "nothing that a word would let go is withheld" in result.stderr
     assert call(folder, "plan", "payments", "--accept", "--offline", "--yes").exit_code == 2
+
+
+def test_a_target_that_takes_nothing_is_given_up_and_its_reason_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Unavailable("out: the disk is full; make room")
+    monkeypatch.setattr(StoreSettings, "spoil", lambda registry: registry.faults.refuse(full, times=999))
+    result = call(folder, "apply", "--once")
+    assert result.exit_code == 1, result.output
+    assert "out: 1 change left to make; 0 records there" in result.stdout
+    assert "error: out: failing: out: the disk is full; make room" in result.stderr
 
 
 def test_a_record_that_is_rejected_is_named_and_exit_3(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

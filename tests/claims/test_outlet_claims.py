@@ -87,8 +87,9 @@ async def test_the_claim_is_written_before_anything_else_and_kept_alive() -> Non
     clock, vms, out = FakeClock(), MemoryRegistry(WEB), sink()
     out.faults.refuse(Unavailable("out: not now"), 1, meant=lambda write: isinstance(write, Claim))
     async with writing(clock, out, vms=vms) as run:
-        assert (out.writes, exported(run).state) == ([], State.CLAIMS)
+        assert (out.writes, exported(run).state, exported(run).why) == ([], State.CLAIMS, "out: not now")
         await clock.advance(3)
+        assert exported(run).why == ""
         assert made(out) == ["put shop/web#0"]
         start = clock.wall()
         await clock.advance(300)

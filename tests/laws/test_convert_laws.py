@@ -12,6 +12,7 @@ from adapters.static import emit
 from adapters.static.convert import endpointslice, envoy, haproxy, istio, nginx
 from bridge.errors import ConfigError
 from tests.claims.test_static_convert import HAPROXY, ISTIO, NGINX, Convert, host, load_assignment
+from tests.damage import JUNK, damaged
 
 
 def survives(convert: Convert, text: str) -> None:
@@ -38,7 +39,7 @@ def test_any_lines_are_services_or_a_clear_error(convert: Convert, text: str) ->
     survives(convert, text)
 
 
-junk = st.sampled_from([None, True, 0, 80, 1.5, "", "x", "10.0.0.9", "a\n", "a/b/c/d", [], {}, ["10.0.0.8"], {"x": 1}])
+junk = st.sampled_from(JUNK)
 keys = st.sampled_from(
     [
         *(
@@ -58,26 +59,16 @@ keys = st.sampled_from(
 values = st.recursive(junk, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3))
 
 
-@st.composite
-def damaged(draw: st.DrawFn, whole: Any) -> Any:
-    """A good value with one of its parts replaced."""
-    value = json.loads(json.dumps(whole))
-    at = value
-    while True:
-        key = draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at))))
-        if isinstance(at[key], dict | list) and at[key] and draw(st.integers(0, 3)):
-            at = at[key]
-            continue
-        at[key] = draw(values)
-        return value
-
-
 CLA = load_assignment("shop/a:http", host("10.0.0.1", 80, health_status="HEALTHY"), locality={"zone": "z"}, priority=0)
 ENTRIES = [one for one in yaml.safe_load_all(ISTIO) if one]
 
 
 @pytest.mark.promise("S-17")
-@given(damaged([CLA, {"clusters": [{"name": "b", "load_assignment": CLA}]}]), damaged(ENTRIES), values)
+@given(
+    damaged([CLA, {"clusters": [{"name": "b", "load_assignment": CLA}]}], values, keys),
+    damaged(ENTRIES, values, keys),
+    values,
+)
 def test_any_document_is_services_or_a_clear_error(assignments: Any, entries: Any, any_value: Any) -> None:
     survives(envoy.convert, json.dumps(assignments))
     survives(envoy.convert, json.dumps(any_value))

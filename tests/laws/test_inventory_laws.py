@@ -1,6 +1,5 @@
 """Any text at all is an inventory, problems, or one clear error; and the schema says what the reader says."""
 
-import copy
 import json
 from typing import Any
 
@@ -14,41 +13,16 @@ from adapters.static.schema import INVENTORY_SCHEMA
 from adapters.static.shapes import Format
 from bridge.model import Service
 from tests.claims.test_static_inventory import EXAMPLE, STRUCTURE, attempt
+from tests.damage import JUNK, damaged
 
-junk = st.sampled_from(
-    [None, True, 0, -1, 80, 65536, 1.5, "", "x", "10.0.0.9", "a\n", [], {}, ["10.0.0.8"], {"x": 1}, {"http": 81}, "80"]
-)
+junk = st.sampled_from([*JUNK, {"http": 81}])
 keys = st.sampled_from(["name", "port", "ports", "endpoints", "address", "zone", "locality", "weight", "x", "count"])
 
 
-@st.composite
-def damaged(draw: st.DrawFn) -> Any:
-    """The example with some of its values replaced, removed or added."""
-    value: Any = copy.deepcopy(EXAMPLE)
-    for _ in range(draw(st.integers(1, 3))):
-        at = value
-        while True:
-            if not isinstance(at, dict | list) or not at:
-                break
-            key = draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at))))
-            inner = at[key]
-            if isinstance(inner, dict | list) and inner and draw(st.integers(0, 3)):
-                at = inner
-                continue
-            what = draw(st.integers(0, 2))
-            if what == 0:
-                at[key] = copy.deepcopy(draw(junk))
-            elif what == 1:
-                del at[key]
-            elif isinstance(at, dict):
-                at[draw(keys)] = copy.deepcopy(draw(junk))
-            else:
-                at.append(copy.deepcopy(draw(junk)))
-            break
-    return value
+damages = damaged(EXAMPLE, junk, keys)
 
 
-@given(damaged())
+@given(damages)
 def test_the_schema_and_the_reader_agree(value: Any) -> None:
     """What reads without a problem is admitted, and what is admitted has no structural error."""
     admitted = Draft202012Validator(INVENTORY_SCHEMA).is_valid(value)
@@ -75,7 +49,7 @@ def survives(text: str, form: Format, where: str) -> None:
 
 
 @pytest.mark.promise("S-17")
-@given(damaged(), st.sampled_from(["auto", "native", "file_sd"]))
+@given(damages, st.sampled_from(["auto", "native", "file_sd"]))
 def test_a_damaged_inventory_is_problems_or_a_clear_error(value: Any, form: Format) -> None:
     survives(json.dumps(value), form, "vms.json")
     survives(yaml.safe_dump(value, sort_keys=False), form, "vms.yaml")

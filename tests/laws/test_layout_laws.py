@@ -1,10 +1,16 @@
 """Whatever a service says is read back as it was written, and no edit of a file escapes as an exception."""
 
+import contextlib
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.static.claims import parse, write
 from adapters.static.layouts import words
 from adapters.static.layouts.formats import read
+from bridge.adapter import Claim
+from bridge.errors import ConfigError
 from bridge.model import Endpoint, Health, Locality, Port, Service, ServiceName
 from tests.layouts import LAYOUTS, every, only_ports, said, text_of, view_of
 
@@ -71,6 +77,7 @@ def test_a_hosts_file_says_the_ports_of_what_is_usable(one: Service) -> None:
     assert found == only_ports(Service.of(one.name, usable or one.endpoints))
 
 
+@pytest.mark.promise("S-17")
 @every
 @given(them=st.lists(services, max_size=3, unique_by=lambda one: one.name), where=st.integers(0), sign=printable)
 def test_no_edit_of_a_file_escapes_as_an_exception(form: str, them: list[Service], where: int, sign: str) -> None:
@@ -91,3 +98,14 @@ def test_no_two_keys_come_to_the_same_label(keys: set[str]) -> None:
     made = {words.label(key) for key in keys}
     assert len(made) == len(keys)
     assert all(one.isascii() and one.replace("_", "a").isalnum() for one in made)
+
+
+STANDING = write([Claim("prod-eu1", "cluster-a", 3, 1000.5), Claim("prod-us1", "b", 1, 0.0, tombstone=True)])
+
+
+@pytest.mark.promise("S-17")
+@given(st.binary(max_size=100), st.integers(0, len(STANDING)), st.integers(0, 20))
+def test_any_bytes_are_claims_or_a_clear_error(more: bytes, at: int, without: int) -> None:
+    for data in (more, STANDING[:at] + more + STANDING[at + without :]):
+        with contextlib.suppress(ConfigError):
+            assert parse(write(parse(data, "c")), "c") == parse(data, "c")
