@@ -58,6 +58,16 @@ async def test_a_field_that_is_none_would_be_refused(tools: Tools, api: Client, 
         await api.apply(budget)
 
 
+async def test_its_pods_are_admitted_where_nothing_but_the_restricted_is(tools: Tools, api: Client) -> None:
+    strict = await api.namespace(**{"pod-security.kubernetes.io/enforce": "restricted"})
+    (deployment,) = [one for one in tools.template(FULL, namespace=strict) if one["kind"] == "Deployment"]
+    spec = deployment["spec"]["template"]["spec"]
+    await api.create(thing("Pod", "good", strict, spec=spec))
+    del spec["securityContext"]["seccompProfile"]
+    with pytest.raises(ApiError, match="violates PodSecurity"):
+        await api.create(thing("Pod", "bad", strict, spec=spec))
+
+
 @pytest.fixture
 def kubeconfig(cluster: ApiServer, tmp_path: Path) -> Iterator[str]:
     return str(cluster.kubeconfig(tmp_path))

@@ -93,11 +93,24 @@ def test_what_selects_pods_selects_those_of_the_deployment(tools: Tools, overlay
 
 
 def test_an_overlay_of_ones_own_brings_all_to_its_namespace(tools: Tools, tmp_path: Path) -> None:
-    base = Path(*[".."] * len(tmp_path.parts[1:]), *KUSTOMIZE.parts[1:], "overlays", "both-ways")
-    (tmp_path / "kustomization.yaml").write_text(f"namespace: edge\nresources: [{base}]\n")
+    here = Path(*[".."] * len(tmp_path.parts[1:]), *KUSTOMIZE.parts[1:])
+    (tmp_path / "bridge.yaml").write_text("registries: []\n")
+    (tmp_path / "kustomization.yaml").write_text(
+        f"namespace: edge\nresources: [{here}/base]\n"
+        f"components: [{here}/components/export, {here}/components/create-services, {here}/components/nodes]\n"
+        "images: [{name: registry-bridge, newName: registry.example/registry-bridge}]\n"
+        "configMapGenerator:\n"
+        "  - {name: registry-bridge-config, namespace: registry-bridge, behavior: merge, files: [bridge.yaml]}\n"
+    )
     objects = tools.kustomize(tmp_path)
     assert {one["metadata"].get("namespace", "edge") for one in objects} == {"edge"}
     assert {who["namespace"] for one in objects for who in one.get("subjects", ())} == {"edge"}
+    assert configuration(objects) == {"registries": []}
+    pod = named(objects, "Deployment")["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == f"registry.example/registry-bridge:{__version__}"
+    source = pod["volumes"][0]["projected"]["sources"][0]["configMap"]
+    assert source["name"] == named(objects, "ConfigMap")["metadata"]["name"]
+    assert {one.resource for one in rights(objects)} >= {"nodes", "events"}
 
 
 def test_the_versions_are_those_of_the_bridge(tools: Tools) -> None:
