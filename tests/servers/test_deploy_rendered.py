@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from bridge import __version__
+from bridge.cli import main
+from tests.envoy.certificates import Authority
 from tests.servers.deploy import CHART, KUSTOMIZE, RefusedError, Right, Tools, configuration, named, rights
 from tests.servers.kubernetes.objects import Object
 
@@ -62,6 +65,18 @@ def unhashed(name: str) -> str:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_chart_renders_what_the_overlay_does(tools: Tools, overlay: str) -> None:
     assert essence(tools.template(SAME[overlay])) == essence(tools.kustomize(KUSTOMIZE / overlay))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_configuration_will_do(tools: Tools, overlay: str, tmp_path: Path) -> None:
+    for name, content in named(tools.kustomize(KUSTOMIZE / overlay), "ConfigMap")["data"].items():
+        (tmp_path / name).write_text(content)
+    (tmp_path / "tls").mkdir()
+    authority = Authority()
+    authority.pair("bridge").write(tmp_path / "tls" / "tls.crt", tmp_path / "tls" / "tls.key")
+    (tmp_path / "tls" / "ca.crt").write_bytes(authority.pem)
+    result = CliRunner().invoke(main, ["check", "--strict", "--config", str(tmp_path / "bridge.yaml")])
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
