@@ -61,7 +61,7 @@ def cluster(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Ite
     made = ApiServer(binaries, tmp_path_factory.mktemp("kubernetes"))
     asyncio.run(made.start())
     yield made
-    asyncio.run(made.stop())
+    asyncio.run(made.close())
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -83,13 +83,15 @@ class Release:
         self._bridge: Whole | None = None
         self._said = ""
 
-    async def install(self, without: Granted | None = None) -> None:
-        """Apply what the chart renders, less one right, and start the bridge."""
+    async def install(self, without: Granted | None = None, *, apart: bool = False) -> None:
+        """Apply what the chart renders, less one right, and start the bridge; `apart`: its namespace is named."""
         self._home, claims = await self._api.namespace("home"), await self._api.namespace("claims")
         self._shop = await self._api.namespace("shop")
         self.name = f"{self._home}-registry-bridge"
-        objects = self._tools.template(self._values(claims), release=self._home, namespace=self._home)
-        assert granted(objects, self.name) == set(RIGHTS)
+        reads = {"namespaces": [self._shop]} if apart else {"nodes": True}
+        objects = self._tools.template(self._values(claims, reads), release=self._home, namespace=self._home)
+        assert granted(objects, self.name) == {one for one in RIGHTS if not (apart and one.resource == "nodes")}
+        assert apart != any(one["kind"] == "ClusterRole" for one in objects)
         for one in objects:
             if without is not None:
                 take(one, self.name, without)
@@ -99,10 +101,10 @@ class Release:
         self.write()
         await self.start()
 
-    def _values(self, claims: str) -> dict[str, Any]:
+    def _values(self, claims: str, reads: Mapping[str, Any]) -> dict[str, Any]:
         export = {"services": [f"{self._shop}/*"], "from": ["vms"], "create_services": True, "claim_namespace": claims}
         return {
-            "kubernetes": {"import": {"nodes": True}, "export": [export]},
+            "kubernetes": {"import": reads, "export": [export]},
             "registries": [{"name": "vms", "kind": "static", "files": ["vms.yaml"], "removals": QUICK}],
             "config": {"start": {"wait": "1s"}, "leader": {"lease": "2s", "renew": "1500ms", "retry": "200ms"}},
         }
@@ -248,8 +250,9 @@ async def release(tools: Tools, cluster: ApiServer, api: Client, tmp_path: Path)
 
 
 @pytest.mark.promise("S-15")
-async def test_the_rights_that_are_granted_suffice_for_everything(release: Release) -> None:
-    await release.install()
+@pytest.mark.parametrize("apart", [False, True], ids=["everywhere", "in-one-namespace"])
+async def test_the_rights_that_are_granted_suffice_for_everything(release: Release, apart: bool) -> None:
+    await release.install(apart=apart)
     await everything(release)
     assert release.refused() == []
 
