@@ -36,6 +36,23 @@ def test_a_service_that_was_made_anew_gets_its_slices_anew_once() -> None:
     assert one["metadata"]["ownerReferences"][0]["uid"] == "another"
 
 
+def test_slices_follow_when_the_service_calls_its_port_otherwise_in_place() -> None:
+    world = World(shop("http:80"))
+    (before,) = written(world, PAYMENTS)
+    world.put(shop("web:80"))
+    assert world.say(PAYMENTS, form()) == 1
+    (after,) = world.slices.values()
+    assert after["metadata"]["name"] == before["metadata"]["name"]
+    assert after["ports"] == [{"name": "web", "port": 8080, "protocol": "TCP"}]
+
+
+def test_endpoints_that_all_listen_at_another_port_stay_in_their_slice() -> None:
+    world = World(shop("http:80"))
+    written(world, PAYMENTS)
+    assert world.say(service("shop/payments", "10.20.0.1:9090", "10.20.0.2:9090"), form()) == 1
+    assert len(world.slices) == 1
+
+
 def test_beside_a_selector_nothing_is_written_unless_the_service_says_so() -> None:
     chosen = shop("http:80", selector={"app": "payments"})
     world = World(chosen)
@@ -113,6 +130,7 @@ def test_what_we_made_is_removed_after_its_slices() -> None:
     ]
 
 
+@pytest.mark.promise("R-18", "law-5")
 def test_a_service_that_others_made_is_never_written_or_removed() -> None:
     world, how = World(shop("http:80")), form(create=True)
     before = repr(world.services)

@@ -239,6 +239,25 @@ async def test_services_are_made_where_they_are_wanted_and_go_with_what_they_say
             assert await api.list("EndpointSlice", namespace) == []
 
 
+@pytest.mark.promise("R-18", "law-5")
+async def test_where_services_are_made_those_of_others_are_left_as_they_are(
+    cluster: ApiServer, api: Client, namespace: str, tmp_path: Path
+) -> None:
+    theirs = [
+        await api.create(service(namespace, "web")),
+        await api.create(service(namespace, "api", selector={"app": "api"})),
+    ]
+    process = Exporter(tmp_path, cluster, api, namespace, export={"create_services": True})
+    process.inventory(web=(ONE, TWO), api=(THREE,))
+    async with exporting(process):
+        await process.until_holds(ONE, TWO)
+        await process.until_problem("selector", "the Service has a selector")
+        code, _, err = await process.call("withdraw", "--yes")
+        assert code == 0, err
+        assert await process.addresses() == []
+    assert [await api.get("Service", one["metadata"]["name"], namespace) for one in theirs] == theirs
+
+
 async def test_a_service_that_others_made_outlives_a_withdrawal(bridge: Exporter) -> None:
     code, out, err = await bridge.call("withdraw", "--yes")
     assert code == 0, err
