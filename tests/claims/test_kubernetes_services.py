@@ -1,5 +1,7 @@
 """What the Service asks of its slices: one that is there, and one that the bridge makes."""
 
+import pytest
+
 from adapters.kubernetes import slices
 from adapters.kubernetes.objects import BESIDE, FORMAT, OWNER, SYNC, Key
 from bridge.model import Locality, Port
