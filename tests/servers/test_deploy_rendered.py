@@ -150,6 +150,22 @@ def test_a_registrys_address_is_all_that_the_chart_needs(tools: Tools) -> None:
     assert secrets == {"registry-bridge-tls", "registry-bridge-client"}
 
 
+def test_what_is_said_of_the_cluster_is_passed_on_word_for_word(tools: Tools) -> None:
+    said = {
+        "name": "eu1",
+        "required": False,
+        "network": "pods",
+        "removals": {"small": "5%"},
+        "import": {"opt_in": False},
+    }
+    config = configuration(
+        tools.template({"kubernetes": said, "config": {"leader": {"lease": "30s"}, "owner": "edge"}})
+    )
+    assert config["registries"] == [{"kind": "kubernetes", **said}]
+    assert config["leader"] == {"kind": "kubernetes", "name": "registry-bridge", "lease": "30s"}
+    assert config["owner"] == "edge"
+
+
 def test_names_of_namespaces_ask_for_rights_there_only(tools: Tools) -> None:
     values = {"kubernetes": {"import": {"namespaces": ["shop", "pay"]}, "export": [EXPORT]}, "registries": [VMS]}
     granted = rights(tools.template(values))

@@ -34,7 +34,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .enabled -}}
 {{- $own := dict "kind" "kubernetes" -}}
 {{- range $key, $value := omit . "enabled" -}}
-{{- if $value -}}{{- $_ := set $own $key $value -}}{{- end -}}
+{{- if not (or (kindIs "invalid" $value) (and (kindIs "map" $value) (empty $value)) (and (kindIs "slice" $value) (empty $value))) -}}
+{{- $_ := set $own $key $value -}}
+{{- end -}}
 {{- end -}}
 {{- $registries = append $registries $own -}}
 {{- end -}}
