@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.adapter import Holding, Problem, Record, Target
+from bridge.adapter import Claim, Holding, Problem, Record, Target
 from bridge.model import Service
 from bridge.runtime.election import Term
 from bridge.runtime.exported import State
@@ -62,6 +62,23 @@ async def test_an_endpoint_that_somebody_adds_to_a_record_of_ours_goes_again_onc
         out.store.edit(ONLY, WEB_0, encode([*WEB.endpoints[:2], endpoint("10.0.0.3:81")]))
         await clock.advance(30)
         assert said(out.store)["shop/web"] == hosts(3)  # a port that somebody changed is taken back likewise
+
+
+@pytest.mark.promise("R-17")
+async def test_so_it_does_where_the_claim_is_seen_before_its_writer_is_answered() -> None:
+    class Slow(MemoryRegistry):
+        async def claim(self, target: Target, claim: Claim) -> None:
+            await super().claim(target, claim)
+            await clock.sleep(0.05)
+
+    clock, vms, store = FakeClock(), MemoryRegistry(WEB), Store()
+    async with writing(clock, sink(store), vms=vms):
+        await clock.advance(1)
+    async with writing(clock, Slow(mark=OURS, store=store), vms=vms):
+        await clock.advance(1)
+        store.edit(ONLY, WEB_0, encode([*WEB.endpoints, endpoint("10.9.9.9:80")]))
+        await clock.advance(1)
+        assert said(store)["shop/web"] == hosts(3)
 
 
 async def test_somebody_who_changes_our_record_again_and_again_is_fought_ever_more_slowly() -> None:
