@@ -1,7 +1,7 @@
 """What the configuration says of a registry of `kind: zookeeper`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -12,13 +12,24 @@ from adapters.zookeeper.dialects.dialect import Dialect, PortNames
 from adapters.zookeeper.mirror import Mirror
 from adapters.zookeeper.paths import Mapped, Tree
 from adapters.zookeeper.registry import ZooKeeper
+from adapters.zookeeper.sample import sample
 from adapters.zookeeper.whole import Whole
 from bridge.adapter import Source
-from bridge.kit import Kit
+from bridge.kit import Clock, Kit
 from bridge.kit.address import host_port
 from bridge.kit.names import port_name, service_name
 from bridge.kit.place import excerpt
-from bridge.kit.settings import ConfigPath, Duration, LocalitySettings, Name, RegistrySettings, Secret, Several, Strict
+from bridge.kit.settings import (
+    ConfigPath,
+    Duration,
+    LocalitySettings,
+    Name,
+    RegistrySettings,
+    Sample,
+    Secret,
+    Several,
+    Strict,
+)
 from bridge.model import Locality
 
 PORT: Final = 2181
@@ -177,13 +188,16 @@ class Settings(RegistrySettings):
     def open(self, kit: Kit) -> Source:
         mirrors = [Mirror(one.tree(self.namespace), one.made()) for one in self.trees]
         whole = Whole(mirrors, self.locality.value(), self.network, kit.mark)
-        access = Access(
-            self.hosts,
-            self.session,
-            None if self.tls is None else self.tls.value(),
-            None if self.auth is None else self.auth.value(),
-        )
-        return ZooKeeper(access, mirrors, whole, kit.clock)
+        return ZooKeeper(self._access, mirrors, whole, kit.clock)
+
+    async def sample(self, clock: Clock) -> Sequence[Sample]:
+        trees = [(f"trees[{number}]", one.tree(self.namespace), one.made()) for number, one in enumerate(self.trees)]
+        return await sample(self._access, trees, clock)
+
+    @property
+    def _access(self) -> Access:
+        tls = None if self.tls is None else self.tls.value()
+        return Access(self.hosts, self.session, tls, None if self.auth is None else self.auth.value())
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

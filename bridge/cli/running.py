@@ -1,5 +1,6 @@
 """`run` and `check`: the bridge itself, and a look at its whole configuration before it runs."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,15 +41,20 @@ def run(path: Path | None) -> None:
 @click.command(short_help="Check the configuration and every inventory.")
 @options.config
 @click.option("--strict", is_flag=True, help="Problems are a failure too: exit 1.")
+@click.option("--sample", is_flag=True, help="Look at a few records in the registries too, over the network.")
 @output.option
-def check(path: Path | None, strict: bool, output_: str) -> None:
+def check(path: Path | None, strict: bool, sample: bool, output_: str) -> None:
     """Check the whole configuration and every inventory, without network or a running bridge.
+
+    With --sample a few records are read from each registry of which one has to know how it is written (ZooKeeper), and
+    what they look like is said beside what the configuration says.
 
     Exit codes: 0 it will do, 1 problems were found and --strict is given, 2 it will not do.
 
     \b
-    Example:
+    Examples:
       registry-bridge check --strict --output json
+      registry-bridge check --sample
     """
     from bridge.config import find
 
@@ -62,9 +68,12 @@ def check(path: Path | None, strict: bool, output_: str) -> None:
             wrong += str(error).split("\n")
     if wrong:
         raise ConfigError("\n".join(wrong))
+    if sample:
+        for settings, row in zip(config.registries, found, strict=True):
+            row["sample"] = _sampled(settings)
     if not output.document(output_, {"config": str(config.path), "registries": found}):
         _tell(config, found)
-    if strict and any(one["problems"] for one in found):
+    if strict and any(one["problems"] or not all(seen["fits"] for seen in one.get("sample", ())) for one in found):
         raise click.exceptions.Exit(1)
 
 
@@ -108,6 +117,16 @@ def _checked(settings: "RegistrySettings") -> dict[str, Any]:
     }
 
 
+def _sampled(settings: "RegistrySettings") -> list[dict[str, Any]]:
+    """What a few records look like, or why they cannot be looked at."""
+    from bridge.runtime.clock import SystemClock
+
+    try:
+        return [one._asdict() for one in asyncio.run(settings.sample(SystemClock()))]
+    except BridgeError as error:
+        return [{"where": settings.name, "says": str(error), "fits": False}]
+
+
 def _literal(services: Any) -> Any:
     """Without the endpoints whose host names would have to be resolved."""
     from bridge.kit.address import is_literal
@@ -126,6 +145,7 @@ def _tell(config: "Config", found: Sequence[dict[str, Any]]) -> None:
     for one in found:
         if not one["read"]:
             output.say(f"{one['name']} ({one['kind']}): cannot be read offline{_writes(one)}")
+            _tell_sample(one)
             continue
         counts = Counter(problem["kind"] for problem in one["problems"])
         said = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
@@ -139,7 +159,13 @@ def _tell(config: "Config", found: Sequence[dict[str, Any]]) -> None:
         for problem in one["problems"]:
             times = f" ({problem['count']} times)" if problem["count"] > 1 else ""
             output.say(f"  {problem['where']}: {problem['what']}{times}")
+        _tell_sample(one)
     output.say(f"{config.path}: will do")
+
+
+def _tell_sample(row: dict[str, Any]) -> None:
+    for seen in row.get("sample", ()):
+        output.say(f"  {seen['where']}: {seen['says']}")
 
 
 def _writes(row: dict[str, Any]) -> str:

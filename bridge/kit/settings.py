@@ -30,7 +30,7 @@ from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from bridge.adapter import Observation, Source, Target
 from bridge.errors import ConfigError
-from bridge.kit import Kit
+from bridge.kit import Clock, Kit
 from bridge.kit.address import Allow, host
 from bridge.kit.document import Document
 from bridge.kit.names import EVERY_NAMESPACE, Namespaces, Pattern, label
@@ -309,6 +309,14 @@ class ExportSettings(Strict):
         return None
 
 
+class Sample(NamedTuple):
+    """What a few records of one place look like; `fits`: the configuration says so too."""
+
+    where: str
+    says: str
+    fits: bool
+
+
 class RegistrySettings(Strict, ABC):
     """What every registry's settings have in common; an adapter adds its own, and `open`."""
 
@@ -348,6 +356,13 @@ class RegistrySettings(Strict, ABC):
         ConfigError names every file that will not do, one a line.
         """
         return None
+
+    async def sample(self, clock: Clock) -> Sequence[Sample]:
+        """Look at a few records in the registry itself, for `check --sample`; none where that is no use.
+
+        Raises Unavailable or Denied.
+        """
+        return ()
 
 
 def explain_errors(

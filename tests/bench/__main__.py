@@ -30,10 +30,12 @@ class Scenario:
 SCENARIOS = {
     "W1-file": Scenario("edit", "w1", "an edit of an inventory → a real Envoy's /clusters"),
     "W1-kubernetes": Scenario("slices", "w1", "a change of an EndpointSlice → a real Envoy's /clusters"),
+    "W1-zookeeper": Scenario("znodes", "w1", "a change of a znode → a real Envoy's /clusters"),
     "W3": Scenario("fanout", "w3", "one change among 10,000 services → its one subscriber, of 200 streams"),
     "W4": Scenario("core", "w4", "guard, merge, view and encoding of one change, at 1,000 and 50,000 services"),
     "W5": Scenario("fanout", "w5", "one change in a service of 1,000 endpoints → 1,000 subscribers"),
     "W8-kubernetes": Scenario("cluster", "w8", "a whole Kubernetes cluster, read from nothing"),
+    "W8-zookeeper": Scenario("znodes", "w8", "the first view of 10,000 znodes in 1,000 services"),
     "W12": Scenario("export", "w12", "a thousand services written to a file, and all of them changed"),
     "W12-kubernetes": Scenario("slices", "w12", "a thousand services written into a real Kubernetes, and changed"),
     "plan": Scenario("export", "plans", "what to write after one change among 10,000 services"),

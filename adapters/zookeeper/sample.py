@@ -1,0 +1,114 @@
+"""What a few records of a tree look like, for whoever writes a configuration."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+from adapters.zookeeper.access import Access
+from adapters.zookeeper.client import Client
+from adapters.zookeeper.dialects.dialect import Child, Dialect
+from adapters.zookeeper.dialects.guess import Guess, guess
+from adapters.zookeeper.operations import Children, Get, Listing, Node, Refused
+from adapters.zookeeper.paths import Tree
+from bridge.errors import Unavailable
+from bridge.kit import Clock
+from bridge.kit.settings import Sample
+
+SERVICES: Final = 5
+"""Of a tree, those that have children."""
+
+RECORDS: Final = 20
+"""Of a service."""
+
+LOOKED_AT: Final = 200
+"""Znodes of one level at most."""
+
+WITHIN: Final = 5.0
+"""Seconds for a connection."""
+
+
+async def sample(access: Access, trees: Sequence[tuple[str, Tree, Dialect]], clock: Clock) -> tuple[Sample, ...]:
+    """One for each tree, under its name; Unavailable or Denied when there is no connection."""
+    changed = asyncio.Event()
+    client = Client(access, f"zookeeper {access.hosts}", clock, changed)
+    try:
+        await _connected(client, access.hosts, changed, clock)
+        return tuple([await _tree(client, *tree) for tree in trees])
+    finally:
+        await client.close()
+
+
+async def _connected(client: Client, hosts: str, changed: asyncio.Event, clock: Clock) -> None:
+    timer = asyncio.ensure_future(clock.sleep(WITHIN))
+    try:
+        while not client.connected:
+            if client.end is not None:
+                raise client.end
+            if timer.done():
+                raise Unavailable(f"zookeeper {hosts}: {client.why or 'no server answers'}")
+            changed.clear()
+            news = asyncio.ensure_future(changed.wait())
+            await asyncio.wait({timer, news}, return_when=asyncio.FIRST_COMPLETED)
+            news.cancel()
+    finally:
+        timer.cancel()
+
+
+async def _tree(client: Client, where: str, tree: Tree, dialect: Dialect) -> Sample:
+    at = f"{where} ({tree.root})"
+    paths = [tree.root]
+    for level in range(tree.depth):
+        listings = await client.ask(*map(Children, paths))
+        if level == 0 and isinstance(listings[0], Refused):
+            return Sample(at, f"cannot be read: {listings[0].what}", False)
+        below = (
+            f"{path.rstrip('/')}/{name}"
+            for path, listing in zip(paths, listings, strict=True)
+            for name in sorted(_names(listing))
+            if tree.admits(level, name)
+        )
+        paths = list(islice(below, LOOKED_AT))
+    found: list[Child] = []
+    services = 0
+    for path in paths:
+        children = await _children(client, path)
+        found += children
+        services += bool(children)
+        if services == SERVICES:
+            break
+    if not found:
+        return Sample(at, "there are no records to look at", True)
+    return _judged(at, dialect, guess(found), len(found), services)
+
+
+async def _children(client: Client, path: str) -> list[Child]:
+    """The first children of a service's node, with their data."""
+    (listing,) = await client.ask(Children(path))
+    names = sorted(_names(listing))[:RECORDS]
+    nodes = await client.ask(*(Get(f"{path.rstrip('/')}/{name}") for name in names))
+    return [
+        Child("", name, node.data, children=node.stat.children)
+        for name, node in zip(names, nodes, strict=True)
+        if isinstance(node, Node)
+    ]
+
+
+def _names(listing: object) -> tuple[str, ...]:
+    return listing.names if isinstance(listing, Listing) else ()
+
+
+def _judged(at: str, dialect: Dialect, guesses: Sequence[Guess], records: int, services: int) -> Sample:
+    of = f"of {_many(records, 'record')} in {_many(services, 'service')}"
+    if not guesses:
+        return Sample(
+            at, f"none {of} looks like any dialect that is known; the configuration says {dialect.name}", False
+        )
+    told = ", ".join(f"{one.children} like {one.dialect}" for one in guesses)
+    fits = guesses[0].dialect == dialect.name
+    then = "as the configuration says" if fits else f"and the configuration says {dialect.name}"
+    return Sample(at, f"{of} {told}, {then}", fits)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,70 @@
+"""`check --sample` on a real ZooKeeper."""
+
+import asyncio
+import json
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+from bridge.testing.ports import free_port
+from tests.servers.zookeeper.hand import Hand
+from tests.servers.zookeeper.server import ZooKeeper
+
+MEMBER = b'{"serviceEndpoint":{"host":"10.0.0.1","port":9000},"additionalEndpoints":{},"status":"ALIVE"}'
+
+
+async def check(folder: Path, hosts: str, *trees: dict[str, Any]) -> tuple[int | None, list[str], str]:
+    """The exit code of `check --sample --strict`, what it says of each tree, and what else."""
+    config = folder / "bridge.yaml"
+    registry = {"name": "zk", "kind": "zookeeper", "hosts": hosts, "namespace": "shop", "trees": trees}
+    config.write_text(json.dumps({"registries": [registry]}))
+    command = [
+        str(Path(sys.executable).with_name("registry-bridge")),
+        "check",
+        "--sample",
+        "--strict",
+        "-c",
+        str(config),
+    ]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    lines = output.decode().splitlines()
+    return process.returncode, [line.strip() for line in lines if line.startswith("  ")], "\n".join(lines)
+
+
+async def test_a_few_records_say_which_dialect_they_look_like(standing: ZooKeeper, hand: Hand, tmp_path: Path) -> None:
+    root = f"/sample-{secrets.token_hex(4)}"
+    await hand.say("10.0.0.1:80", "10.0.0.2:80", root=f"{root}/curator")
+    for role in ("shop", "admin"):
+        for number in (1, 2, 3):
+            await hand.make(f"{root}/twitter/{role}/prod/web/member_{number:010}", MEMBER)
+    await hand.make(f"{root}/empty")
+    code, said, _ = await check(
+        tmp_path,
+        standing.hosts,
+        {"path": f"{root}/curator/{{name}}", "dialect": "curator"},
+        {
+            "path": f"{root}/twitter/{{role}}/{{env}}/{{name}}",
+            "dialect": "nerve",
+            "where": {"role": "shop", "env": "prod"},
+        },
+        {"path": f"{root}/empty/{{name}}", "dialect": "plain"},
+        {"path": f"{root}/none/{{name}}", "dialect": "plain"},
+    )
+    assert code == 1
+    assert said == [
+        f"trees[0] ({root}/curator): of 2 records in 1 service 2 like curator, as the configuration says",
+        f"trees[1] ({root}/twitter): of 3 records in 1 service 3 like serverset, and the configuration says nerve",
+        f"trees[2] ({root}/empty): there are no records to look at",
+        f"trees[3] ({root}/none): cannot be read: there is no such node",
+    ]
+
+
+async def test_no_server_is_one_line(tmp_path: Path) -> None:
+    port = free_port()
+    code, said, whole = await check(tmp_path, f"127.0.0.1:{port}", {"path": "/services/{name}", "dialect": "curator"})
+    assert code == 1
+    assert said == [f"zk: zookeeper 127.0.0.1:{port}: nobody listens on that port"], whole
