@@ -109,7 +109,8 @@ class Access:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._login: Login | None = None
-        self._forced = self._renew = float("-inf")
+        self._forced = self._failed = self._renew = float("-inf")
+        self._why = ""
         self._tls: tuple[Any, ...] = ()
         self._credential: tuple[Plugin, plugin.Credential, float] | None = None
         self._before: aiohttp.ClientSession | None = None
@@ -124,12 +125,15 @@ class Access:
             bad = login is not None and login is refused
             if login is not None and now < (self._forced + AGAIN if bad else self._renew):
                 return login
+            if login is None and now < self._failed + AGAIN:
+                raise Denied(self._why)
             self._forced = now if bad else self._forced
             try:
                 self._login = await self._anew(bad)
             except (ConfigError, Denied) as error:
+                self._failed, self._why = now, str(error)
                 if login is None or bad:
-                    raise Denied(str(error)) from None
+                    raise Denied(self._why) from None
                 self._login = login
             self._renew = now + REREAD
             if self._credential is not None:

@@ -100,7 +100,7 @@ class Reflector(Generic[T]):
     def relist(self, asked: int) -> None:
         """List anew, past everything that was heard; `asked` grows each time."""
         self._asked, self._due = asked, True
-        if self._limit is not None:
+        if self._limit is not None and self._limit.when() is None:
             self._limit.reschedule(0)
 
     async def run(self) -> None:

@@ -53,9 +53,9 @@ class Part(NamedTuple):
 
     @property
     def failure(self) -> Failure | None:
-        """Why it cannot be read at present: what failed first."""
+        """Why it cannot be read at present, and since when anything of it cannot."""
         failures = [one.failure for one in self.reflectors if one.failure is not None]
-        return min(failures, key=lambda failure: failure.since, default=None)
+        return Failure(min(one.since for one in failures), failures[0].error) if failures else None
 
 
 class Kubernetes:

@@ -163,6 +163,18 @@ async def test_a_plugin_is_run_once_and_again_when_its_token_is_refused(server: 
         await api.get(SERVICES)
 
 
+async def test_a_plugin_that_fails_is_not_run_by_everybody_at_once(server: FakeKubernetes, tmp_path: Path) -> None:
+    clock = FakeClock()
+    login = script(tmp_path / "login", f"echo run >> {tmp_path}/runs; exit 1")
+    async with asking(server.kubeconfig(tmp_path, by(login)), clock) as api:
+        asked = await asyncio.gather(*(api.get(SERVICES) for _ in range(10)), return_exceptions=True)
+        assert all(isinstance(one, Denied) for one in asked)
+        assert (tmp_path / "runs").read_text().count("run") == 1
+        script(tmp_path / "login", says("good"))
+        await clock.advance(access.AGAIN)
+        await api.get(SERVICES)
+
+
 async def test_a_plugin_is_run_before_its_token_expires(server: FakeKubernetes, tmp_path: Path) -> None:
     clock = FakeClock(wall=1_750_000_000.0)  # 2025-06-15T15:06:40Z
     login = script(tmp_path / "login", f"echo run >> {tmp_path}/runs; {says('short', '2025-06-15T15:10:40Z')}")

@@ -302,6 +302,16 @@ async def test_what_may_be_listed_and_not_watched_is_denied(
         assert "cannot watch" in str(watched.lost[0])
 
 
+async def test_lists_that_are_asked_for_in_a_row_are_one(server: FakeKubernetes, tmp_path: Path, quick: None) -> None:
+    async with watching(opened(server, tmp_path)) as watched:
+        first = await watched.first()
+        for _ in range(20):
+            watched.source.refresh()
+            await asyncio.sleep(0)
+        await watched.until(lambda: watched.now.read >= first.read + 20, "the last one that was asked for")
+        assert len([asked for asked in server.asked if lists(asked)]) < 20
+
+
 async def test_many_events_at_once_are_few_views(server: FakeKubernetes, tmp_path: Path) -> None:
     async with watching(opened(server, tmp_path)) as watched:
         await shows(watched, "10.0.0.1", "10.0.0.2")
