@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fast lint types imports claims promises laws processes servers bench lock proto clean
+.PHONY: help venv demo test fast lint types imports claims promises laws processes servers paused bench lock proto clean
 
 help:  ## these lines
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /'
@@ -59,6 +59,9 @@ promises: venv  ## the rules that are due, and the tests that show them
 
 servers: venv  ## the servers and tools of the tests, built once (minutes, with Go 1.26)
 	@$(BIN)/python -m tests.servers
+
+paused: venv  ## a leader that is paused past its lease and resumed, RUNS=100 times
+	@RUNS=$(or $(RUNS),100) $(BIN)/python -m pytest -q -s tests/servers/test_kubernetes_paused.py
 
 bench: venv  ## the figures of the README, with peers
 	$(BIN)/python -m tests.bench

@@ -200,7 +200,7 @@ class Sink(Source, Protocol):
 
         Returns when it is made for good. Raises Conflict when something else stands there, Rejected when this content
         will not do, Denied (not `whole` where others may well do) or Unavailable. It is cancelled at the moment when
-        this replica may cease to lead, and sends nothing after that.
+        this replica may cease to lead, and sends nothing after that (`kit.deadline`).
         """
         ...
 

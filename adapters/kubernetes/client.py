@@ -12,6 +12,7 @@ import aiohttp
 from adapters.kubernetes.access import Access, Login
 from bridge.errors import BridgeError, Conflict, Denied, Rejected, Unavailable
 from bridge.kit import Clock
+from bridge.kit.deadline import DEADLINE
 
 LARGEST: Final = 256 * 1024 * 1024
 """Bytes of one answer that are read."""
@@ -141,6 +142,8 @@ class Api:
         content = {"Content-Type": kind} if data is not None else {}
         login = await self._login()
         for renewed in (False, True):
+            if self._clock.now() >= DEADLINE.get():
+                raise Unavailable(f"{place}: comes too late, when another replica may lead; nothing was sent")
             async with login.session.request(
                 method,
                 login.server + path,

@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import Coroutine
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from bridge.kit import Clock
+from bridge.kit.deadline import DEADLINE
 
 T = TypeVar("T")
 
@@ -27,8 +29,11 @@ class SystemClock:
 
 
 async def within(clock: Clock, seconds: float, what: Coroutine[Any, Any, T]) -> T:
-    """What `what` comes to; TimeoutError, and it is cancelled, when that takes longer."""
-    task, sleeper = asyncio.ensure_future(what), asyncio.ensure_future(clock.sleep(seconds))
+    """What `what` comes to; TimeoutError, and it is cancelled, when that takes longer. It knows its DEADLINE."""
+    context = copy_context()
+    context.run(DEADLINE.set, min(DEADLINE.get(), clock.now() + seconds))
+    task = asyncio.get_running_loop().create_task(what, context=context)
+    sleeper = asyncio.ensure_future(clock.sleep(seconds))
     try:
         await asyncio.wait((task, sleeper), return_when=asyncio.FIRST_COMPLETED)
         if not task.done():

@@ -15,6 +15,7 @@ from adapters.kubernetes import access, plugin
 from adapters.kubernetes.access import Access
 from adapters.kubernetes.client import Api, Busy
 from bridge.errors import Denied, Unavailable
+from bridge.kit.deadline import DEADLINE
 from bridge.runtime.clock import SystemClock
 from bridge.testing.clock import FakeClock
 from bridge.testing.ports import free_port
@@ -73,6 +74,23 @@ async def test_it_says_who_asks(server: FakeKubernetes, tmp_path: Path) -> None:
         assert (await api.get(SERVICES))["items"] == []
     assert server.asked[0].headers["Authorization"] == f"Bearer {SECRET}"
     assert server.asked[0].headers["User-Agent"] == "registry-bridge"
+
+
+@pytest.mark.promise("R-20")
+async def test_what_comes_when_another_replica_may_lead_is_not_sent(server: FakeKubernetes, tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with asking(server.kubeconfig(tmp_path, {"token": "good"}), clock) as api:
+
+        async def write() -> None:
+            DEADLINE.set(clock.now() + 5)
+            await api.get(SERVICES)
+            await clock.advance(5)  # as in a process that was stopped, and goes on before it hears of anything
+            with pytest.raises(Unavailable, match="another replica may lead; nothing was sent"):
+                await api.post(SERVICES, {})
+
+        await asyncio.create_task(write())
+        assert [one.method for one in server.asked] == ["GET"]
+        await api.get(SERVICES)  # reading goes on
 
 
 async def test_a_token_that_was_renewed_in_its_file_is_used_at_once(server: FakeKubernetes, tmp_path: Path) -> None:

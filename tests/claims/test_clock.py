@@ -1,8 +1,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 
-from bridge.runtime.clock import Alarm
+from bridge.kit.deadline import DEADLINE
+from bridge.runtime.clock import Alarm, within
 from bridge.testing.clock import FakeClock
 
 
@@ -76,3 +78,19 @@ async def test_sleepers_wake_in_order_each_at_its_own_time() -> None:
     assert (clock.now(), clock.wall()) == (3.0, 1_750_000_003.0)
     clock.jump(-3_600)
     assert (clock.now(), clock.wall()) == (3.0, 1_749_996_403.0)
+
+
+async def test_what_has_its_time_limited_knows_by_when_and_nobody_else_does() -> None:
+    clock, known = FakeClock(now=10.0), list[float]()
+
+    async def inner() -> None:
+        known.append(DEADLINE.get())
+
+    async def outer() -> None:
+        known.append(DEADLINE.get())
+        await within(clock, 60.0, inner())  # no longer than the one around it
+        await within(clock, 1.0, inner())
+
+    await within(clock, 5.0, outer())
+    assert known == [15.0, 15.0, 11.0]
+    assert DEADLINE.get() == inf
