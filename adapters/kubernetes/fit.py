@@ -72,7 +72,8 @@ def fit(service: Service, holding: Holding, form: Form) -> Fitted:
                 "missing", "there is no such Service; create one without a selector, or `create_services: true`", stay()
             )
         made = services.ports(service.endpoints, ())
-        return _created(name, Made(form.headless, made.ports), made.lacks, where)
+        problems = [Problem("port", where, lack, name) for lack in made.lacks]
+        return [*_made(name, Made(form.headless, made.ports)), *stay()], problems
     assert isinstance(facts, Facts)
     if facts.asked is False or (form.opt_in and not facts.asked and not facts.ours):
         return (), ()
@@ -88,11 +89,9 @@ def fit(service: Service, holding: Holding, form: Form) -> Fitted:
     return _slices(service, holding, facts, form, where)
 
 
-def _created(name: ServiceName, made: Made, lacks: Sequence[str], where: str) -> Fitted:
-    problems = [Problem("port", where, lack, name) for lack in lacks]
-    if not made.ports:
-        return (), problems
-    return [Record(services.record_key(name), name, services.encode(made))], problems
+def _made(name: ServiceName, made: Made) -> list[Record]:
+    """The record of a Service that is made, none of one without ports: the API refuses those."""
+    return [Record(services.record_key(name), name, services.encode(made))] if made.ports else []
 
 
 def _slices(service: Service, holding: Holding, facts: Facts, form: Form, where: str) -> Fitted:
@@ -107,7 +106,7 @@ def _slices(service: Service, holding: Holding, facts: Facts, form: Form, where:
             lacks.append(
                 (Lack("service", f"the Service {is_}, which cannot be changed; delete it to have it made anew"), "")
             )
-        records.append(Record(services.record_key(name), name, services.encode(Made(facts.headless, ports))))
+        records += _made(name, Made(facts.headless, ports))
     hints = facts.selects or facts.topology
     terms = Terms(
         f"the Service {name}",

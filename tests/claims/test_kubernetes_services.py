@@ -123,6 +123,17 @@ def test_a_service_is_made_first_and_its_slices_follow_with_one_write_each() -> 
     assert not world.slices
 
 
+def test_a_service_that_we_made_and_that_was_deleted_is_made_anew_and_takes_nothing_along() -> None:
+    world, how = World(), form(create=True)
+    world.say(PAYMENTS, how)
+    world.services.clear()
+    (change,) = world.plan(PAYMENTS, how)
+    assert change.record.key == "service/shop/payments"
+    assert world.say(PAYMENTS, how) == 2, "the Service is made, and its slice follows in place"
+    (one,) = world.slices.values()
+    assert one["metadata"]["ownerReferences"][0]["uid"] == world.services[Key("shop", "payments")]["metadata"]["uid"]
+
+
 def test_what_we_made_is_removed_after_its_slices() -> None:
     world, how = World(), form(create=True)
     world.say(PAYMENTS, how)
