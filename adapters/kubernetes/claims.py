@@ -4,7 +4,7 @@ The holder is the deployment, the transitions are the term, the renewal is the b
 another one. What somebody edited by hand counts as far as it can be read, so that it can be claimed anew.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -94,14 +94,17 @@ def body(claim: Claim, target: Target, namespace: str, replaces: Revision | None
     }
 
 
-def of_target(standing: Iterable[KubeClaim], mark: Mark, target: Target) -> tuple[Claim, ...]:
-    """The claims that count for a target of ours: our own of this target, and all of others, whose targets are theirs.
-
-    Sorted by owner and deployment.
-    """
-    ours = (mark.owner, *mark.former)
-    found = [one.claim for one in standing if one.target == target or one.claim.owner not in ours]
+def of_target(standing: Iterable[KubeClaim], target: Target) -> tuple[Claim, ...]:
+    """The claims of everybody's target of this name, sorted by owner and deployment."""
+    found = [one.claim for one in standing if one.target == target]
     return tuple(sorted(found, key=lambda one: (one.owner, one.deployment, one.term)))
+
+
+def of_others(standing: Iterable[KubeClaim], mark: Mark, targets: Collection[str]) -> tuple[tuple[str, Claim], ...]:
+    """The claims of others that are of none of our targets, each with what it is called, by which they are sorted."""
+    ours = (mark.owner, *mark.former)
+    found = [one for one in standing if one.target not in targets and one.claim.owner not in ours]
+    return tuple(sorted(((f"lease {one.key}", one.claim) for one in found), key=lambda one: one[0]))
 
 
 def _time(seconds: float) -> str:

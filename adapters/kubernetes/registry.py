@@ -213,8 +213,8 @@ class Kubernetes:
             for part in self._parts
             if (failure := part.failure) is not None
         )
-        held = self._written.held
-        return Observation(self._reading.services, self._looked, problems, len(self._parts), unread, held)
+        services, written = self._reading.services, self._written
+        return Observation(services, self._looked, problems, len(self._parts), unread, written.held, written.others)
 
     def _problems(self) -> Iterator[Problem]:
         yield from (self._seen.problems[key] for key in sorted(self._seen.problems))
@@ -247,4 +247,4 @@ def _places(namespaces: Namespaces) -> list[str]:
 def _same(one: Observation, other: Observation) -> bool:
     """Whether two say the same, and were read as often."""
     same = one.services is other.services and one.held is other.held and one.read == other.read
-    return same and (one.problems, one.unread) == (other.problems, other.unread)
+    return same and (one.problems, one.unread, one.others) == (other.problems, other.unread, other.others)

@@ -70,7 +70,7 @@ class KubeTarget:
     def see(self, standing: Iterable[KubeClaim], holdings: Mapping[ServiceName, Holding | None]) -> None:
         """The claims that stand in the cluster, and what changed of what is ours."""
         here = (one for one in standing if one.key.namespace == self.claim_namespace)
-        found = claims.of_target(here, self.form.writing.mark, self.target)
+        found = claims.of_target(here, self.target)
         changes = {name: one for name, one in holdings.items() if one != self.held.holdings.get(name)}
         if found != self.held.claims or changes:
             self.held = Held(self.held.holdings.with_(changes), found)

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 
-from adapters.kubernetes.claims import KubeClaim
+from adapters.kubernetes.claims import KubeClaim, of_others
 from adapters.kubernetes.mirror import Broken, Changes
 from adapters.kubernetes.objects import OWNER, TARGET, Key, KubeSlice
 from adapters.kubernetes.owned import holding, strays
 from adapters.kubernetes.seen import Seen
 from adapters.kubernetes.target import KubeTarget
-from bridge.adapter import Held, Holding, Problem, Target
+from bridge.adapter import Claim, Held, Holding, Problem, Target
 from bridge.kit.mark import Mark
 from bridge.kit.place import excerpt
 from bridge.model import ServiceName
@@ -18,11 +18,12 @@ from bridge.table import Table, share
 
 
 class Written:
-    """`held` and `problems` are as of the last `update`."""
+    """`held`, `others` (the claims of bridges beside us) and `problems` are as of the last `update`."""
 
     def __init__(self, targets: Sequence[KubeTarget], seen: Seen) -> None:
         self.targets = {one.target: one for one in targets}
         self.held: Table[Target, Held] = Table()
+        self.others: tuple[tuple[str, Claim], ...] = ()
         self._mark = targets[0].form.writing.mark if targets else None
         self._seen = seen
         self._claims: dict[Key, KubeClaim] = {}
@@ -69,6 +70,8 @@ class Written:
             one.see(self._claims.values(), found[target])
         now = {target: one.held for target, one in self.targets.items() if one.claim_namespace in known}
         self.held = share(self.held, now)
+        if self._mark is not None:
+            self.others = of_others(self._claims.values(), self._mark, self.targets)
 
     def _stray(self, name: ServiceName, slices: Collection[KubeSlice]) -> None:
         found = strays(slices, self._mark, self.targets) if self._mark is not None else None

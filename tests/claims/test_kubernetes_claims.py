@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from adapters.kubernetes import claims, notes
-from adapters.kubernetes.claims import KubeClaim, body, claim_of, name, of_target
+from adapters.kubernetes.claims import KubeClaim, body, claim_of, name, of_others, of_target
 from adapters.kubernetes.objects import Key
 from adapters.kubernetes.slices import Revision
 from bridge.adapter import Claim, Note, Target
@@ -72,16 +72,18 @@ def test_a_lease_of_nobody_is_no_claim(labels: Any) -> None:
         claim_of(said)
 
 
-def test_of_our_own_claims_only_those_of_the_target_count_and_of_others_all() -> None:
+def test_the_claims_of_a_target_are_those_of_its_name_and_others_are_told_apart() -> None:
     mark = Mark("prod", "cluster-a", ("old",))
 
     def kube(owner: str, target: str, term: int) -> KubeClaim:
-        return KubeClaim(Key("bridge", "x"), target, Claim(owner, "d", term, 0.0))
+        return KubeClaim(Key("bridge", f"{owner}-{target}"), target, Claim(owner, "d", term, 0.0))
 
     standing = [kube("prod", "", 1), kube("prod", "vms", 2), kube("old", "", 3), kube("old", "vms", 4),
-                kube("east", "vms", 5), kube("east", "", 6)]  # fmt: skip
-    assert [one.term for one in of_target(standing, mark, ONLY)] == [5, 6, 3, 1]
-    assert [one.term for one in of_target(standing, mark, Target("vms"))] == [5, 6, 4, 2]
+                kube("east", "vms", 5), kube("east", "", 6), kube("east", "b", 7)]  # fmt: skip
+    assert [one.term for one in of_target(standing, ONLY)] == [6, 3, 1]
+    assert [one.term for one in of_target(standing, Target("vms"))] == [5, 4, 2]
+    found = of_others(standing, mark, [""])
+    assert [(of, one.term) for of, one in found] == [("lease bridge/east-b", 7), ("lease bridge/east-vms", 5)]
 
 
 NOTE = Note(ServiceName("shop", "payments"), "taken", "endpointslice/shop/x: belongs to y")
