@@ -1,6 +1,8 @@
 """Requests to an API server that expires, stalls, is busy, cuts its answers short, or is none at all."""
 
 import asyncio
+import base64
+import json
 import ssl
 import stat
 from collections.abc import AsyncIterator
@@ -340,6 +342,34 @@ async def test_a_server_that_is_not_there_is_told_with_a_way_out(tmp_path: Path,
         url = server.format(free=free_port(), plain=plain.port)
         async with asking(plain.kubeconfig(tmp_path, server=url)) as api:
             with pytest.raises(Unavailable, match=what):
+                await api.get(SERVICES)
+
+
+@pytest.mark.parametrize("source", ["kubeconfig", "plugin"])
+async def test_a_certificate_says_who_asks_where_there_is_no_token(tmp_path: Path, source: str) -> None:
+    authority = Authority("cluster")
+    authority.pair("server").write(tmp_path / "tls.pem", tmp_path / "tls.key")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "tls.pem", tmp_path / "tls.key")
+    context.load_verify_locations(cadata=authority.pem.decode())
+    context.verify_mode = ssl.CERT_REQUIRED
+    mine = authority.pair("bridge")
+    user = {
+        "client-certificate-data": base64.b64encode(mine.cert).decode(),
+        "client-key-data": base64.b64encode(mine.key).decode(),
+    }
+    if source == "plugin":
+        certificate = {"clientCertificateData": mine.cert.decode(), "clientKeyData": mine.key.decode()}
+        said = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": certificate}
+        (tmp_path / "said.json").write_text(json.dumps(said))
+        user = by(script(tmp_path / "login", f"cat {tmp_path}/said.json"))
+    async with FakeKubernetes().running(context) as secure:
+        secure.url = secure.url.replace("http:", "https:")
+        (tmp_path / "ca.pem").write_bytes(authority.pem)
+        async with asking(secure.kubeconfig(tmp_path, user, **{"certificate-authority": "ca.pem"})) as api:
+            assert (await api.get(SERVICES))["items"] == []
+        async with asking(secure.kubeconfig(tmp_path, **{"certificate-authority": "ca.pem"})) as api:
+            with pytest.raises(Unavailable):
                 await api.get(SERVICES)
 
 
