@@ -168,7 +168,7 @@ class Settings(AccessSettings, RegistrySettings):
             for one in self.export
         ]
 
-    def check(self) -> Observation | None:
+    def check(self, owner: str = "") -> Observation | None:
         """Nothing is read offline; a kubeconfig that is named has to lead somewhere."""
         if self.kubeconfig is not None:
             self.cluster()

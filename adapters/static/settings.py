@@ -241,17 +241,17 @@ class Settings(RegistrySettings):
         how = self._how()._replace(owner=mark.owner if mark is not None else "")
         return Static(self.files, how, kit.clock, self._feeds(), self._tool, written=written)
 
-    def check(self) -> Observation | None:
+    def check(self, owner: str = "") -> Observation | None:
         unread = [Unread(where, 0.0, "is not asked offline") for where in self._places()]
         if self._tool:
             unread += [Unread(str(path), 0.0, "is not read offline: `ansible.command` reads it") for path in self.files]
-        wrong = {one.target: hindrance(one.file) for one in self.export}
+        wrong = {one.target: hindrance(one.file, owner) for one in self.export}
         problems = tuple(
             Problem("export", target, why.removeprefix(f"{target}: ")) for target, why in wrong.items() if why
         )
         if not self.files:
             return Observation(Table(), 1, problems, len(unread), tuple(unread))
-        read = read_once(() if self._tool else self.files, self._how(), unread)
+        read = read_once(() if self._tool else self.files, self._how()._replace(owner=owner), unread)
         return replace(read, problems=(*read.problems, *problems))
 
     @property

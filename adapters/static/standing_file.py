@@ -98,12 +98,12 @@ def owned(path: Path, content: Content, mark: Mark, before: View | None) -> View
     return view
 
 
-def hindrance(path: Path) -> str:
-    """Why it cannot be written as it is now, "" when nothing is in the way. Whose mark it has, a bridge will look."""
+def hindrance(path: Path, owner: str) -> str:
+    """Why `owner` could not write it as it is now, "" when nothing is in the way."""
     try:
         content = look(path)
-        if content is not None and find(content.data.decode("utf-8-sig", "replace")) is None:
-            raise Rejected(_foreign(path))
+        if content is not None:
+            owned(path, content, Mark(owner, "check"), None)
         if not os.access(path.parent, os.W_OK | os.X_OK):
             read_only = os.statvfs(path.parent).f_flag & os.ST_RDONLY
             raise failure(path, OSError(errno.EROFS if read_only else errno.EACCES, ""))

@@ -137,6 +137,8 @@ def apply(*, once_: bool, path: Path | None, output_: str) -> None:
         for row in it.exports:
             unread = row["state"] in ("waiting", "lost")
             output.say(f"{place(row)}: {'not read, so left as it is' if unread else _made(row)}")
+            for why in _refused(row):
+                output.say(f"rejected: {place(row)}: {why}")
         tell_withheld(it.withheld)
         tell_unsaid(it.unsaid)
     for line in (*it.wrong, *failed):
@@ -155,6 +157,13 @@ def _made(row: Row) -> str:
     undone = f"{output.many(left, 'change')} left to make" if left > 0 else ""
     said = ", ".join(one for one in (*done, undone) if one)
     return f"{said or 'nothing to do'}{parked}; {output.many(row['records'], 'record')} there"
+
+
+def _refused(row: Row) -> list[str]:
+    """Why records are parked, the first of them."""
+    told = [f"{one['service']}: {one['why']}" for one in row["parked"][:SHOWN]]
+    more = len(row["parked"]) - SHOWN
+    return [*told, f"and {more} more; --output json has them all"] if more > 0 else told
 
 
 # Where it comes from.

@@ -63,7 +63,7 @@ def check(path: Path | None, strict: bool, sample: bool, output_: str) -> None:
     found: list[dict[str, Any]] = []
     for settings in config.registries:
         try:
-            found.append(_checked(settings))
+            found.append(_checked(settings, config.root.owner or ""))
         except ConfigError as error:
             wrong += str(error).split("\n")
     if wrong:
@@ -89,14 +89,14 @@ def _certificates(config: "Config") -> list[str]:
     return []
 
 
-def _checked(settings: "RegistrySettings") -> dict[str, Any]:
+def _checked(settings: "RegistrySettings", owner: str) -> dict[str, Any]:
     """What a registry says offline, as it would pass the screen; `read` is False where nothing can be read so."""
     from bridge.admin import shapes
     from bridge.config import screening
     from bridge.kit.address import is_literal
     from bridge.screen import screen
 
-    observation = settings.check()
+    observation = settings.check(owner)
     row: dict[str, Any] = {"name": settings.name, "kind": settings.kind, "read": observation is not None}
     row["writes"] = [one.target for one in settings.export]
     if observation is None:

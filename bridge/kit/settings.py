@@ -350,10 +350,10 @@ class RegistrySettings(Strict, ABC):
     def open(self, kit: Kit) -> Source:
         """The registry, ready to be read; nothing is connected before it is observed."""
 
-    def check(self) -> Observation | None:
+    def check(self, owner: str = "") -> Observation | None:
         """Read offline what can be read so, for `registry-bridge check`; None where that is nothing.
 
-        ConfigError names every file that will not do, one a line.
+        What has the mark of `owner` is ours, and no service. ConfigError names every file that will not do, one a line.
         """
         return None
 

@@ -262,6 +262,7 @@ def test_a_record_that_is_rejected_is_named_and_exit_3(folder: Path, monkeypatch
     result = call(folder, "apply", "--once")
     assert result.exit_code == 3, result.output
     assert "out: nothing to do, 1 record rejected; 0 records there" in result.stdout
+    assert "rejected: out: shop/payments: out: too long" in result.stdout
 
 
 @pytest.mark.promise("R-19")

@@ -108,11 +108,13 @@ def test_what_is_in_the_way_of_a_file_is_a_problem_of_the_check(tmp_path: Path) 
     (tmp_path / "folder").mkdir()
     (tmp_path / "theirs").write_text("127.0.0.1 localhost\n")
     (tmp_path / "ours").write_text("# registry-bridge/1 owner=prod as hosts\n# end\n")
-    names = ("folder", "theirs", "none/hosts", "new", "ours")
-    read = settings(exporting(*(f"file: {one}, format: hosts, {FROM}" for one in names)), tmp_path).check()
+    (tmp_path / "other's").write_text("# registry-bridge/1 owner=dev as hosts\n# end\n")
+    names = ("folder", "theirs", "none/hosts", "new", "ours", "other's")
+    read = settings(exporting(*(f"file: {one}, format: hosts, {FROM}" for one in names)), tmp_path).check("prod")
     assert read is not None
     assert [str(one).removeprefix(f"{tmp_path}/").split(";")[0] for one in read.problems] == [
         "folder: is a folder",
         "theirs: does not begin with the mark of registry-bridge, so it is somebody else's and stays as it is",
         "none/hosts: its folder is not there",
+        "other's: belongs to the bridge dev, and we are prod",
     ]
