@@ -11,6 +11,7 @@ from typing import Literal
 import structlog
 from tenacity import RetryCallState
 
+from bridge.adapter import Problem
 from bridge.errors import BridgeError
 from bridge.kit import Clock
 from bridge.kit.election import Elector, Shelf, Term
@@ -99,6 +100,12 @@ class Leadership:
     def deployment(self) -> str:
         return self._elector.deployment
 
+    def problems(self) -> tuple[Problem, ...]:
+        """Why it is not known who leads."""
+        if not self.why:
+            return ()
+        return (Problem("leader", self.deployment, f"{self.why}; this replica writes no longer than its term lasts"),)
+
     def leads(self) -> bool:
         """Whether this replica leads now."""
         term = self.term.value
@@ -113,9 +120,11 @@ class Leadership:
                     await unless_cancelled(self._follow(terms, attempt.retry_state))
                     raise BridgeError("the election ended without a word; it is entered again")
                 except Exception as error:
-                    if str(error) != self.why:
-                        _log.warning("election out of reach", why=str(error) or repr(error), leading=self.leads())
-                    self.why = str(error) or repr(error)
+                    why = str(error) or repr(error)
+                    if why != self.why:
+                        _log.warning("election out of reach", why=why, leading=self.leads())
+                        self.why = why
+                        self.term.set(self.term.value)  # whoever shows it shows why it may end
                     raise
                 finally:
                     close = getattr(terms, "aclose", None)

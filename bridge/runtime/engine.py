@@ -240,8 +240,9 @@ class Engine:
         return self._keeper.hopeless()
 
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with the bridge itself rather than with a source: its folder, its decisions."""
-        return (*self._snapshots.problems(), *self.decisions.problems())
+        """What is wrong with the bridge itself rather than with a source: its folder, its decisions, its election."""
+        election = self.leadership.problems() if self.leadership is not None else ()
+        return (*self._snapshots.problems(), *self.decisions.problems(), *election)
 
     def _read(self, reading: Reading) -> None:
         """A reading changed: a round is due when the catalog could be another."""

@@ -168,8 +168,12 @@ class Outlet:
         if self._export.mode == "dry-run":
             return State.DRY_RUN, ""
         opinion = self._claiming.opinion(self._clock.now())
-        failed = self._unclaimed if opinion.standing is Standing.CLAIMS else ""
-        return _STANDINGS[opinion.standing], failed or opinion.why
+        why = opinion.why
+        if opinion.standing is Standing.CLAIMS and self._unclaimed:
+            why = self._unclaimed
+        elif opinion.standing is Standing.FOLLOWS and self._leadership.why:
+            why = f"nobody here knows who leads: {self._leadership.why}"
+        return _STANDINGS[opinion.standing], why
 
     def _may(self) -> bool:
         return self._held is not None and self._state()[0] is State.WRITES

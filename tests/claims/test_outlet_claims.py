@@ -1,10 +1,13 @@
 """Who writes a target: claims, terms, tombstones, and those who come before and after."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from bridge.adapter import Claim
 from bridge.errors import Unavailable
 from bridge.kit.mark import Mark
+from bridge.runtime.election import Term
 from bridge.runtime.exported import State
 from bridge.testing.clock import FakeClock
 from bridge.testing.memory import MemoryRegistry
@@ -69,6 +72,22 @@ async def test_a_deployment_takes_over_when_the_claim_of_the_one_before_has_not_
         assert exported(two).state is State.IN_STEP
         assert (second.claims[0].deployment, second.claims[0].term) == ("two", 2)
         assert made(second) == ["put shop/api#0"]
+
+
+async def test_where_the_election_is_out_of_reach_it_is_said_why_and_not_that_another_one_leads() -> None:
+    class Away(Voted):
+        async def terms(self) -> AsyncIterator[Term]:
+            raise Unavailable("lease bridges/registry-bridge: 403; grant it")
+            yield Term(0, 0.0)
+
+    clock, vms, out = FakeClock(), MemoryRegistry(WEB), sink()
+    async with writing(clock, out, elector=Away("one"), vms=vms) as run:
+        await clock.advance(60)
+        why = "nobody here knows who leads: lease bridges/registry-bridge: 403; grant it"
+        assert (exported(run).state, exported(run).why, out.writes) == (State.FOLLOWS, why, [])
+        assert run.events("election out of reach") == ["election out of reach"]
+        (problem,) = run.engine.problems()
+        assert (problem.kind, "403; grant it" in problem.what) == ("leader", True)
 
 
 async def test_two_processes_of_one_deployment_and_no_election_do_not_write_both() -> None:

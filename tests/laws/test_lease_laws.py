@@ -124,7 +124,7 @@ def elected(clocks: list[float]) -> tuple[Server, float, list[Replica]]:
 
 
 @pytest.mark.promise("law-6")
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=1_500, deadline=None)
 @given(STEPS, CLOCKS)
 def test_whatever_the_order_at_most_one_leads(steps: list[tuple[int, str, float]], clocks: list[float]) -> None:
     server, now, replicas = elected(clocks)
@@ -135,7 +135,7 @@ def test_whatever_the_order_at_most_one_leads(steps: list[tuple[int, str, float]
 
 
 @pytest.mark.promise("law-6")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(STEPS, CLOCKS)
 def test_whatever_was_before_one_comes_to_lead_and_stays(
     steps: list[tuple[int, str, float]], clocks: list[float]
