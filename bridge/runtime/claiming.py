@@ -29,7 +29,7 @@ CONFIRM = 5.0
 class Standing(Enum):
     """What a target's claim means for us."""
 
-    FOLLOWS = "follows"  # another replica leads
+    FOLLOWS = "follows"  # this replica does not lead
     CLAIMS = "claims"  # we lead, and are about to claim
     WRITES = "writes"
     ANOTHER = "another"  # somebody else writes under our owner
@@ -119,13 +119,14 @@ class Claiming:
                 Standing.WITHDRAWN, f"the owner {claim.owner} was withdrawn here; `registry-bridge adopt` ends that"
             )
         if self._term is None or now >= self._term.until:
-            return Opinion(Standing.FOLLOWS, "another replica leads")
+            return Opinion(Standing.FOLLOWS, "another replica leads, or none yet")
         if claim is not None and self._stranger(claim) and now < self._lapses():
             who = "another deployment" if claim.deployment != self._mark.deployment else "another process"
             return Opinion(
                 Standing.ANOTHER,
                 f"{who} ({claim.deployment}, term {claim.term}) writes as owner {claim.owner}; "
-                "give each deployment an `owner:` of its own, or stop one",
+                "give each deployment an `owner:` of its own, or stop one: "
+                f"{LAPSE:.0f} s after its last sign of life the other goes on",
             )
         if self._holds() and self._ours(claim) and now < self._renewed + VALID:
             return Opinion(Standing.WRITES)

@@ -19,7 +19,7 @@ class State(Enum):
     LOST = "lost"  # the registry cannot be read, so that nobody knows what is there
     FROZEN = "frozen"  # by an operator
     DRY_RUN = "dry-run"  # it plans, and writes nothing
-    FOLLOWS = "follows"  # another replica leads
+    FOLLOWS = "follows"  # this replica does not lead
     WITHDRAWN = "withdrawn"  # the owner's tombstone stands there
     ANOTHER = "another"  # another deployment writes under our owner
     CLAIMS = "claims"  # we lead, and the claim is not there yet
