@@ -20,7 +20,7 @@ from adapters.static.records import FlawError, Scope
 from adapters.static.standing_file import Standing, failure, look, replace
 from bridge.errors import BridgeError, ConfigError, Conflict
 from bridge.kit import files
-from bridge.kit.address import host
+from bridge.kit.address import host, is_literal, refused
 from bridge.kit.mark import Stamp
 from bridge.model import NOWHERE, Service, ServiceName
 
@@ -70,6 +70,8 @@ def register(
     """
     service = _service(name, address, ports, metadata=dict(labels), weight=weight, zone=zone)
     (endpoint,) = service.endpoints
+    if is_literal(endpoint.address) and (why := refused(endpoint.address, allow_loopback=True)):
+        raise ConfigError(f"{endpoint.address} {why}, and no bridge would serve it; nothing is written")
     with _locked(inventory):
         was = _read(inventory, adopt)
         known = was.services.get(service.name, Service(service.name))

@@ -46,14 +46,16 @@ class _Port(click.ParamType[tuple[str, int]]):
         return name, int(number)
 
 
-class _Label(click.ParamType[tuple[str, str]]):
-    name = "KEY=VALUE"
+class _Labels(click.ParamType[tuple[tuple[str, str], ...]]):
+    name = "KEY=VALUE[,KEY=VALUE…]"
 
-    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> tuple[str, str]:
-        key, equals, said = str(value).partition("=")
-        if not equals:
-            self.fail(f"{value!r} is not of the form key=value", param, context)
-        return key, said
+    def convert(
+        self, value: object, param: click.Parameter | None, context: click.Context | None
+    ) -> tuple[tuple[str, str], ...]:
+        pairs = [one.partition("=") for one in str(value).split(",")]
+        if not all(key and equals for key, equals, _ in pairs):
+            self.fail(f"{value!r} is not of the form key=value, or key=value,key=value", param, context)
+        return tuple((key, said) for key, _, said in pairs)
 
 
 _inventory = click.option(
@@ -70,7 +72,7 @@ _inventory = click.option(
 @click.argument("address")
 @_inventory
 @click.option("--port", "ports", type=_Port(), multiple=True, required=True, help="The first one is the primary port.")
-@click.option("--labels", "-l", type=_Label(), multiple=True, help="Metadata of the machine; may be repeated.")
+@click.option("--labels", "-l", type=_Labels(), multiple=True, help="Metadata of the machine; may be repeated.")
 @click.option("--weight", type=click.IntRange(1, 65535), default=1, show_default=True)
 @click.option("--zone", default="", help="Where it is.")
 @click.option("--adopt", is_flag=True, help="Take over an inventory written by hand; its comments are lost.")
@@ -80,7 +82,7 @@ def register(
     address: str,
     inventory: Path,
     ports: tuple[tuple[str, int], ...],
-    labels: tuple[tuple[str, str], ...],
+    labels: tuple[tuple[tuple[str, str], ...], ...],
     weight: int,
     zone: str,
     adopt: bool,
@@ -96,9 +98,8 @@ def register(
     Example:
       registry-bridge register shop/payments 10.20.0.7 --port http=8080 --labels team=payments -i vms.yaml
     """
-    click.echo(
-        _registrar().register(inventory, name, address, ports, dict(labels), weight=weight, zone=zone, adopt=adopt)
-    )
+    said = {key: value for pairs in labels for key, value in pairs}
+    click.echo(_registrar().register(inventory, name, address, ports, said, weight=weight, zone=zone, adopt=adopt))
 
 
 @click.command(short_help="Take one machine out of an inventory.")

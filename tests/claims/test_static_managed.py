@@ -233,6 +233,21 @@ def test_the_commands_say_what_they_did(tmp_path: Path) -> None:
     assert run("deregister", *machine).exit_code == 1
 
 
+def test_labels_are_separated_as_istioctl_separates_them(tmp_path: Path) -> None:
+    path = tmp_path / "vms.yaml"
+    run("register", "shop/a", "10.0.0.1", "--port", "80", "-l", "team=pay,tier=1", "-l", "x=", "-i", str(path))
+    assert 'metadata: {team: pay, tier: "1", x: ""}' in path.read_text()
+
+
+@pytest.mark.promise("S-01")
+@pytest.mark.parametrize("address", ["169.254.169.254", "::ffff:169.254.169.254", "0.0.0.0", "224.0.0.1"])
+def test_an_address_that_no_bridge_would_serve_is_not_written(tmp_path: Path, address: str) -> None:
+    path = tmp_path / "vms.yaml"
+    with pytest.raises(ConfigError, match="no bridge would serve it; nothing is written"):
+        register(path, "shop/a", address, HTTP, {})
+    assert not path.exists()
+
+
 @pytest.mark.parametrize("wrong", [("--port", "http"), ("--port", "0"), ("--port", "80", "--labels", "team"), ()])
 def test_the_command_refuses_what_is_no_port_or_label(tmp_path: Path, wrong: tuple[str, ...]) -> None:
     path = tmp_path / "vms.yaml"
