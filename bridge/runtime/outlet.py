@@ -298,8 +298,8 @@ class Outlet:
             return _Planned(plan((), holding), (), ())
         try:
             fitted, problems = self._fit(service, holding)
-            lost = unsaid(self._fit, service, holding) if problems and holding.endpoints else NONE
             made = plan(fitted, holding)
+            lost = unsaid(self._fit, service, holding) if problems and made.changes and holding.endpoints else NONE
         except Exception as error:
             _log.exception("service does not fit", to=self._place, service=str(name))
             return self._stays(name, f"its adapter failed over it with {error!r}; what is there stays", ())
