@@ -15,7 +15,7 @@ from adapters.kubernetes.seen import Seen, Touched
 from adapters.kubernetes.target import KubeTarget
 from adapters.kubernetes.written import Written
 from bridge.adapter import Change, Claim, Holding, Note, Observation, Problem, Record, Target, Unread
-from bridge.errors import BridgeError, Denied, Unavailable
+from bridge.errors import BridgeError, ConfigError, Denied, Unavailable
 from bridge.kit import Clock
 from bridge.kit.names import Namespaces
 from bridge.kit.problems import bounded
@@ -91,7 +91,7 @@ class Kubernetes:
         if nodes:
             mirror = Mirror(node_of, lambda _: True)
             self._parts.append(Part("nodes", "", (self._reflector(NODES, "", mirror, seen.take_nodes),), needed))
-        self._claims = {name: self._claims_in(name) for name in written.namespaces}
+        self._claims: dict[str, Reflector[KubeClaim]] = {}
 
     def refresh(self) -> None:
         """See `bridge.adapter.Source`."""
@@ -117,6 +117,7 @@ class Kubernetes:
 
     async def observe(self) -> AsyncIterator[Observation]:
         """See `bridge.adapter.Source`."""
+        await self._find_claims()
         self.refresh()
         begun, told = self._asked, None
         tasks = [asyncio.create_task(one.run(), name=f"{self._api.where} reflector") for one in self._reflectors()]
@@ -153,8 +154,16 @@ class Kubernetes:
     def _target(self, target: Target) -> KubeTarget:
         return self._written.targets[target]
 
-    def _claims_in(self, namespace: str) -> Reflector[KubeClaim]:
-        return self._reflector(CLAIMS, namespace, Mirror(claim_of, lambda _: True), self._written.take_claims)
+    async def _find_claims(self) -> None:
+        """Follow the claims, in namespaces that a kubeconfig may have to tell."""
+        try:
+            namespaces = await asyncio.to_thread(self._written.located)
+        except ConfigError as error:
+            raise Denied(f"{self._api.where}: {error}") from None
+        for name in namespaces:
+            if name not in self._claims:
+                mirror = Mirror(claim_of, lambda _: True)
+                self._claims[name] = self._reflector(CLAIMS, name, mirror, self._written.take_claims)
 
     def _place(self, namespaces: Namespaces, name: str) -> Part:
         wanted = namespaces.admit

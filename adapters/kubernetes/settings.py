@@ -148,7 +148,7 @@ class Settings(AccessSettings, RegistrySettings):
         reading = Reading(seen, said.selection(), scope)
         needed = said.address_mode == "node"
         nodes = needed or said.nodes
-        written = Written(self._targets(kit, api, seen), seen)
+        written = Written(self._targets(kit, api, seen), seen, lambda: self.cluster().namespace)
         return Kubernetes(api, kit.clock, said.chosen(), seen, reading, written=written, nodes=nodes, needed=needed)
 
     def _targets(self, kit: Kit, api: Api, seen: Seen) -> list[KubeTarget]:
@@ -160,7 +160,7 @@ class Settings(AccessSettings, RegistrySettings):
             KubeTarget(
                 f"{kit.registry} {one.target}".strip(),
                 one.form(mark, namespaces),
-                one.claim_namespace or self.cluster().namespace,
+                one.claim_namespace or "",
                 api=api,
                 clock=kit.clock,
                 service=seen.service,

@@ -39,7 +39,10 @@ class _Claimed(NamedTuple):
 
 
 class KubeTarget:
-    """Writes as `form` says; `service` is the Service of that name as it was last seen, for notes beside it."""
+    """Writes as `form` says, and has its claim in `claim_namespace`, "" while nobody knows where that is.
+
+    `service` is the Service of that name as it was last seen, for notes beside it.
+    """
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """All that we write in one cluster: what stands there of ours, target by target, and who claims it."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
 
 from adapters.kubernetes.claims import KubeClaim, of_others
@@ -20,19 +20,22 @@ from bridge.table import Table, share
 class Written:
     """`held`, `others` (the claims of bridges beside us) and `problems` are as of the last `update`."""
 
-    def __init__(self, targets: Sequence[KubeTarget], seen: Seen) -> None:
+    def __init__(self, targets: Sequence[KubeTarget], seen: Seen, home: Callable[[], str]) -> None:
+        """`home` says in which namespace claims are kept where no other is configured; ConfigError when it cannot."""
         self.targets = {one.target: one for one in targets}
         self.held: Table[Target, Held] = Table()
         self.others: tuple[tuple[str, Claim], ...] = ()
         self._mark = targets[0].form.writing.mark if targets else None
         self._seen = seen
+        self._home = home
         self._claims: dict[Key, KubeClaim] = {}
         self._broken: dict[Key, str] = {}
         self._strays: dict[ServiceName, frozenset[str]] = {}
 
-    @property
-    def namespaces(self) -> list[str]:
-        """Where claims are kept."""
+    def located(self) -> list[str]:
+        """The namespaces in which claims are kept; raises ConfigError, and reads a file the first time."""
+        for one in self.targets.values():
+            one.claim_namespace = one.claim_namespace or self._home()
         return sorted({one.claim_namespace for one in self.targets.values()})
 
     @property

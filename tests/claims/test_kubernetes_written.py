@@ -1,5 +1,6 @@
 """What stands in a cluster of ours, kept up as it changes; and how it is configured."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -16,10 +17,12 @@ from adapters.kubernetes.slices import Revision
 from adapters.kubernetes.target import KubeTarget
 from adapters.kubernetes.written import Written
 from bridge.adapter import Claim, Held, Target
+from bridge.errors import Denied
+from bridge.kit import Kit
 from bridge.testing.clock import FakeClock
 from tests import kube
 from tests.builders import name, service
-from tests.kube_world import Json, World, form, shop
+from tests.kube_world import MARK, Json, World, form, shop
 
 ONLY, NAMED = Target(""), Target("inventory")
 
@@ -55,7 +58,7 @@ def world(*names: Target) -> World:
 
 def test_each_target_sees_its_own_and_what_did_not_change_is_the_same_object() -> None:
     there, seen = world(ONLY, NAMED), Seen(home)
-    written = Written(targets(seen, ONLY, NAMED), seen)
+    written = Written(targets(seen, ONLY, NAMED), seen, lambda: "bridge")
     take(seen, shop("http:80"), kube.service("shop/orders", "http:80"), *there.slices.values())
     update(written, seen)
     for target in (ONLY, NAMED):
@@ -77,7 +80,7 @@ def test_each_target_sees_its_own_and_what_did_not_change_is_the_same_object() -
 
 def test_a_target_whose_claims_nobody_knows_is_not_to_be_written() -> None:
     seen = Seen(home)
-    written = Written(targets(seen, ONLY), seen)
+    written = Written(targets(seen, ONLY), seen, lambda: "bridge")
     update(written, seen, "elsewhere")
     assert dict(written.held) == {}
     update(written, seen)
@@ -86,7 +89,7 @@ def test_a_target_whose_claims_nobody_knows_is_not_to_be_written() -> None:
 
 def test_claims_come_change_and_go() -> None:
     seen = Seen(home)
-    written = Written(targets(seen, ONLY), seen)
+    written = Written(targets(seen, ONLY), seen, lambda: "bridge")
     key = Key("bridge", "x")
     claim = KubeClaim(key, "", Claim("prod", "a", 1, 0.0, False, Revision("u", "1")))
     written.take_claims({key: (None, claim)})
@@ -109,7 +112,7 @@ def test_slices_of_an_export_that_was_renamed_are_told_with_what_to_do(
     stood: Target, now: Target, selector: str
 ) -> None:
     there, seen = world(stood), Seen(home)
-    written = Written(targets(seen, now), seen)
+    written = Written(targets(seen, now), seen, lambda: "bridge")
     take(seen, shop("http:80"), *there.slices.values())
     update(written, seen)
     (problem,) = written.problems
@@ -143,3 +146,25 @@ def test_an_export_has_defaults_that_make_nothing_and_a_name_only_where_there_ar
 def test_what_an_export_cannot_be_is_said_with_its_remedy(said: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         settings(**said)
+
+
+async def test_a_kubeconfig_that_is_missing_stops_its_registry_when_it_is_observed_and_nothing_before(
+    tmp_path: Path,
+) -> None:
+    said = {
+        "name": "k8s", "kind": "kubernetes", "kubeconfig": str(tmp_path / "kubeconfig"),
+        "export": [{"services": ["shop/*"], "from": ["vms"]}],
+    }  # fmt: skip
+    source = Settings.model_validate(said).open(Kit("k8s", FakeClock(), MARK))
+    with pytest.raises(Denied, match=r"^k8s: .*kubeconfig: is not there"):
+        await anext(source.observe())
+
+
+async def test_where_claims_are_kept_is_the_contexts_to_say_where_the_configuration_does_not() -> None:
+    seen = Seen(home)
+    unplaced = KubeTarget("k8s", form(), "", api=cast("Api", None), clock=FakeClock(), service=seen.service)
+    placed = KubeTarget(
+        "k8s", form(target=NAMED), "own", api=cast("Api", None), clock=FakeClock(), service=seen.service
+    )
+    assert Written([unplaced, placed], seen, lambda: "team-a").located() == ["own", "team-a"]
+    assert (unplaced.claim_namespace, placed.claim_namespace) == ("team-a", "own")
