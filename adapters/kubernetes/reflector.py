@@ -185,13 +185,18 @@ class Reflector(Generic[T]):
             self._news()
 
     def _fail(self, error: BridgeError, asked: int) -> float:
-        """Remember why; the seconds for which it is left alone."""
+        """Remember why; the seconds for which it is left alone.
+
+        That a watch cannot be taken up again is no failure the first time: behind one name servers come and go.
+        """
         now = self._clock.now()
-        since = now if self.failure is None else self.failure.since
-        self.failure, self.looked = Failure(since, error), asked
         self._errors += 1
-        self._news()
-        wait = pause(self._errors, isinstance(error, Denied))
+        denied = isinstance(error, Denied)
+        if denied or self._errors > 1 or self._due or self.looked != asked:
+            self.failure = Failure(now if self.failure is None else self.failure.since, error)
+            self.looked = asked
+            self._news()
+        wait = pause(self._errors, denied)
         if isinstance(error, Busy):
             wait = max(wait, error.until - now + random.uniform(0, SPACING))  # noqa: S311  # as above
         return wait

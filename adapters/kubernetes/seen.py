@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, TypeVar
 from adapters.kubernetes.mirror import Broken, Changes
 from adapters.kubernetes.objects import Key, KubeNode, KubeService, KubeSlice
 from bridge.adapter import Problem
+from bridge.kit.place import excerpt
 from bridge.model import ServiceName
 
 T = TypeVar("T")
@@ -112,7 +113,8 @@ class Seen:
         for key, (old, new) in changes.items():
             if isinstance(new, Broken):
                 name = ServiceName(*key) if kind == "service" else None
-                self.problems[kind, key] = Problem("object", f"{kind} {key}", f"{new.why}; it is left out", name)
+                where = f"{kind} {key if str(key).isprintable() else excerpt(str(key))}"
+                self.problems[kind, key] = Problem("object", where, f"{new.why}; it is left out", name)
             elif isinstance(old, Broken):
                 del self.problems[kind, key]
             yield key, (None if isinstance(old, Broken) else old, None if isinstance(new, Broken) else new)

@@ -251,6 +251,30 @@ async def test_watches_that_end_at_once_are_no_reason_to_hurry(server: FakeKuber
     assert _closest(watches) >= reflector.SPACING
 
 
+async def test_a_watch_that_is_taken_up_again_at_the_second_try_is_no_loss(
+    server: FakeKubernetes, tmp_path: Path, quick: None
+) -> None:
+    async with through(server, tmp_path) as (proxy, watched):
+        say(server, "shop/web", "10.0.0.2")
+        await shows(watched, "10.0.0.2")
+        before = len(server.asked)
+        refused: set[str] = set()
+
+        def once(asked: Asked) -> web.Response | None:
+            if not asked.watches or asked.path in refused:
+                return None
+            refused.add(asked.path)
+            return status(503, "ServiceUnavailable")
+
+        server.answer = once
+        proxy.reset()
+        await asked_for(server, lambda asked: asked.watches and asked in server.asked[before:], 4)
+        say(server, "shop/web", "10.0.0.3")
+        await shows(watched, "10.0.0.3")
+        assert not watched.lost
+        assert not any(lists(asked) for asked in server.asked[before:]), "it went on where it was"
+
+
 @pytest.mark.promise("R-39")
 async def test_a_namespace_that_is_refused_harms_no_other(server: FakeKubernetes, tmp_path: Path, quick: None) -> None:
     say(server, "tools/ci", "10.0.1.1")
