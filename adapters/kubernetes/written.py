@@ -46,7 +46,7 @@ class Written:
         for target, count in sorted(Counter(chain.from_iterable(self._strays.values())).items()):
             delete = f"kubectl delete endpointslices -A -l {_selector(self._mark, target)}"
             what = f"no export is called so, and slices of ours of {count} services are; call one so, or {delete}"
-            yield Problem("target", f"export {excerpt(target)}", what)
+            yield Problem("stray", f"export {excerpt(target)}", what)
 
     def take_claims(self, changes: Changes[KubeClaim]) -> None:
         for key, (_, new) in changes.items():

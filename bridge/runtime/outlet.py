@@ -159,8 +159,9 @@ class Outlet:
         reading = self._readings[self._registry].value
         observation = reading.observation
         if observation is None or self._export.target not in observation.held:
-            told = next((one.what for one in reading.problems if one.where == self._export.target), "")
-            return State.WAITING, reading.why or told or "it was not read whole yet"
+            told = [one.what for one in reading.problems if one.where == self._export.target]
+            told += [one.what for one in reading.problems if one.kind == "target"]
+            return State.WAITING, reading.why or next(iter(told), "it was not read whole yet")
         if reading.lost is not None:
             return State.LOST, reading.why
         if reading.verdict is not None and reading.verdict.frozen:

@@ -39,6 +39,7 @@ class Exporter(Process):
         owner: str = "prod",
         state: str = "state",
         url: str | None = None,
+        token: str | None = None,
         text: str = "",
     ) -> None:
         super().__init__(folder, text, state)
@@ -46,7 +47,9 @@ class Exporter(Process):
         self.api = api
         self.namespace = namespace
         self.owner = owner
-        self.kubeconfig = server.kubeconfig(folder, server=url, namespace=namespace, name=f"kubeconfig-{state}")
+        self.kubeconfig = server.kubeconfig(
+            folder, server=url, namespace=namespace, token=token, name=f"kubeconfig-{state}"
+        )
         self.export = {"services": [f"{namespace}/*"], "from": ["vms"], **(export or {})}
         self.imports = {"namespaces": [namespace], **(imports or {})}
         self.vms = {"removals": QUICK, **(vms or {})}

@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.test_app import until_async
 from tests.servers.exporting import Exporter, exporting, quiet
 from tests.servers.kubernetes import doubles
-from tests.servers.kubernetes.client import Client
+from tests.servers.kubernetes.client import Client, Rule
 from tests.servers.kubernetes.door import Door
 from tests.servers.kubernetes.objects import Object, Pod, service, slice_, thing
 from tests.servers.kubernetes.server import ApiServer
@@ -351,6 +351,30 @@ async def test_two_bridges_on_one_service_leave_each_other_alone(bridge: Exporte
         assert await bridge.addresses() == [ONE, TWO, THREE, FOUR]
         for one in (bridge, east):
             assert one.said("put right") == []
+
+
+# Rights.
+
+
+async def test_without_the_right_to_claims_all_is_read_and_nothing_is_written(
+    cluster: ApiServer, api: Client, namespace: str, tmp_path: Path, web: Object
+) -> None:
+    user = f"system:serviceaccount:{namespace}:bridge"
+    rights: list[Rule] = [
+        ("", "services", "list watch"),
+        ("discovery.k8s.io", "endpointslices", "list watch create update delete"),
+    ]
+    await api.allow(user, rights, namespace)
+    process = Exporter(tmp_path, cluster, api, namespace, token=await api.account(namespace))
+    process.inventory(web=(ONE,))
+    async with exporting(process):
+        row = await process.until_row(lambda row: "leases" in row["why"], "it is told")
+        assert row["state"] == "waiting"
+        assert "nothing is written before the claims are known" in row["why"]
+        assert {one["state"] for one in await process.rows("sources")} == {"synced"}
+        assert await process.addresses() == []
+        await api.allow(user, [*rights, ("coordination.k8s.io", "leases", "get list watch create update")], namespace)
+        await process.until_holds(ONE)
 
 
 # Modes.
