@@ -24,6 +24,7 @@ from bridge.testing.proxy import FaultProxy
 from tests import kube
 from tests.fake_kubernetes import Asked, FakeKubernetes, status
 
+SECRET = "hunter2-is-a-secret"
 WEB = ServiceName("shop", "web")
 
 
@@ -399,6 +400,25 @@ async def test_an_object_that_cannot_be_understood_costs_itself(server: FakeKube
         server.put("endpointslices", bad)
         await shows(watched, "10.0.0.1", "10.0.0.2", "10.0.0.9")
         assert not watched.now.problems
+
+
+@pytest.mark.promise("S-12")
+@pytest.mark.parametrize("code", [401, 403, 404, 409, 422, 429, 500, 302])
+async def test_a_token_shows_in_no_error_problem_or_log(
+    server: FakeKubernetes, tmp_path: Path, quick: None, code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = {"name": "k8s", "kind": "kubernetes", "kubeconfig": str(server.kubeconfig(tmp_path, {"token": SECRET}))}
+    settings = Settings.model_validate(said)
+    watched = Watched(settings.open(Kit("k8s", SystemClock())), Bench.patience)
+    async with watching(watched):
+        await watched.first()
+        server.answer = lambda asked: status(code, "Refused", headers={"Location": "/"})
+        watched.source.refresh()
+        await watched.until_lost(watched.now)
+        shown = [*map(str, watched.lost), *map(repr, watched.lost), repr(watched.views), repr(settings)]
+    assert any(asked.headers.get("Authorization") == f"Bearer {SECRET}" for asked in server.asked)
+    out, err = capfd.readouterr()
+    assert all(SECRET not in text for text in (*shown, out, err))
 
 
 def _again(answer: web.Response) -> web.Response:

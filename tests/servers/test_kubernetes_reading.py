@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapters.kubernetes import reflector
+from adapters.kubernetes import client, mirror, reflector
+from adapters.kubernetes.client import Expired
 from adapters.kubernetes.settings import Settings
 from bridge.adapter import Observation
 from bridge.errors import Denied
@@ -86,6 +87,38 @@ async def test_a_server_that_is_killed_and_started_again_removes_nothing(
         await change(api, web, "10.1.0.1", "10.1.0.2")
         await watched.until(lambda: says(watched.now).get("web") == ["10.1.0.1", "10.1.0.2"], "what was changed")
         assert all("web" in says(view) for view in watched.views[first:])
+
+
+@pytest.mark.promise("R-13")
+async def test_a_server_that_no_longer_knows_the_past_is_listed_anew_without_a_loss(
+    own_cluster: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that was started anew knows of nothing before its start: what a watch gets is 410 Gone."""
+    expired: list[str] = []
+
+    class Noted(Expired):
+        def __init__(self, message: str) -> None:
+            super().__init__(message)
+            expired.append(message)
+
+    async with own_cluster.client() as api, FaultProxy("127.0.0.1", own_cluster.port) as proxy:
+        web = await make(api, "default", "web", "10.1.0.1")
+        kubeconfig = own_cluster.kubeconfig(tmp_path, server=f"https://127.0.0.1:{proxy.port}")
+        async with reading(kubeconfig, "default", timeout="60s") as watched:
+            await change(api, web, "10.1.0.2")
+            await watched.until(lambda: says(watched.now).get("web") == ["10.1.0.2"], "what was changed")
+            monkeypatch.setattr(mirror, "Expired", Noted)
+            monkeypatch.setattr(client, "Expired", Noted)
+            proxy.set(hole=True)  # who comes back waits here
+            proxy.reset()
+            await change(api, web, "10.1.0.2", "10.1.0.3")
+            await own_cluster.kill()
+            await own_cluster.start()
+            proxy.set()
+            await watched.until(lambda: says(watched.now)["web"] == ["10.1.0.2", "10.1.0.3"], "what was changed")
+            assert expired
+            assert not watched.lost
+            assert all("web" in says(view) for view in watched.views[1:])
 
 
 @pytest.mark.promise("R-04")
