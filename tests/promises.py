@@ -27,7 +27,9 @@ def main() -> int:
     gather = _Gather()
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        code = pytest.main(["--collect-only", "-qq", "--no-header", "tests"], plugins=[gather])
+        code = pytest.main(
+            ["--collect-only", "-qq", "--no-header", "--assert=plain", "-p", "no:xdist", "tests"], plugins=[gather]
+        )
     if code != pytest.ExitCode.OK:
         print(f"{said.getvalue()}\nthe tests could not be collected (pytest says {code})", file=sys.stderr)
         return 1
