@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from adapters.kubernetes import kubeconfig, plugin
 from adapters.kubernetes.kubeconfig import Chosen, Plugin
+from adapters.kubernetes.proxies import proxy_of
 from bridge.errors import ConfigError, Denied
 from bridge.kit import Clock, files
 from bridge.kit.settings import ConfigPath, Duration, Strict
@@ -142,11 +143,12 @@ class Access:
 
     async def close(self) -> None:
         """Release every connection."""
-        sessions = [self._login.session if self._login is not None else None, self._before]
-        self._login, self._before, self._tls = None, None, ()
-        for session in sessions:
-            if session is not None:
-                await session.close()
+        async with self._lock:
+            sessions = [self._login.session if self._login is not None else None, self._before]
+            self._login, self._before, self._tls = None, None, ()
+            for session in sessions:
+                if session is not None:
+                    await session.close()
 
     async def _anew(self, bad: bool) -> Login:
         await asyncio.to_thread(import_module, "kubernetes.aio.config.kube_config")  # a third of a second, once
@@ -165,7 +167,11 @@ class Access:
         headers = {"User-Agent": "registry-bridge", "Accept": "application/json"}
         if token:
             headers["Authorization"] = token
-        options = {"server_hostname": configuration.tls_server_name, "proxy": configuration.proxy}
+        try:
+            proxy = proxy_of(configuration.host, configuration.proxy)
+        except ValueError as error:
+            raise Denied(f"{place}: {error}") from None
+        options = {"server_hostname": configuration.tls_server_name, "proxy": proxy}
         options = {key: value for key, value in options.items() if value}
         try:
             tls, context = await asyncio.to_thread(_transport, configuration, self._tls)
@@ -174,7 +180,7 @@ class Access:
         if context is not None or self._login is None:
             await self._retire()
             connector = aiohttp.TCPConnector(limit=0, ssl=context or True)
-            session = aiohttp.ClientSession(connector=connector, trust_env=True, read_bufsize=BUFFER)
+            session = aiohttp.ClientSession(connector=connector, read_bufsize=BUFFER)
             self._tls = tls
         else:
             session = self._login.session

@@ -161,6 +161,8 @@ class Reflector(Generic[T]):
                     spoke = True
         except (Expired, Silent):
             self._due = True
+            if not opened and self.looked != asked:
+                raise  # it would be listed again and again, and nobody would know
             return spoke or self._clock.now() - begun >= STEADY
         except Unavailable:
             if not opened:

@@ -398,6 +398,17 @@ async def test_an_authority_of_garbage_is_told_with_its_file(server: FakeKuberne
             await api.get(SERVICES)
 
 
+async def test_a_proxy_of_the_environment_is_used_and_what_else_it_says_is_not(
+    server: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("http_proxy", server.url)
+    (tmp_path / ".netrc").write_text("default login other password other\n")
+    async with asking(server.kubeconfig(tmp_path, {}, server="http://10.255.255.1:8001")) as api:
+        await api.get(SERVICES)
+    assert "Authorization" not in server.asked[0].headers
+
+
 async def test_more_watches_than_a_pool_are_open_at_once(server: FakeKubernetes, tmp_path: Path) -> None:
     server.put("services", {"metadata": {"namespace": "shop", "name": "web"}})
     async with asking(server.kubeconfig(tmp_path)) as api:

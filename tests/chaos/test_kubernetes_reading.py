@@ -129,6 +129,18 @@ async def test_a_watch_that_is_told_that_it_is_gone_is_listed_anew(
         assert len({view.services[WEB] for view in watched.views}) == 2
 
 
+@pytest.mark.promise("R-13")
+async def test_a_watch_that_never_begins_is_no_endless_first_view(
+    server: FakeKubernetes, tmp_path: Path, quick: None
+) -> None:
+    server.answer = lambda asked: status(410, "Expired", "too old") if asked.watches else None
+    async with watching(opened(server, tmp_path)) as watched:
+        await watched.until_lost()
+        assert "too old" in str(watched.lost[0])
+        server.answer = lambda asked: None
+        await shows(watched, "10.0.0.1", "10.0.0.2")
+
+
 @pytest.mark.promise("R-14")
 @pytest.mark.parametrize(
     "second",
