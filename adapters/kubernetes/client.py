@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 
 from adapters.kubernetes.access import Access, Login
 from bridge.errors import BridgeError, Conflict, Denied, Rejected, Unavailable
@@ -148,7 +149,7 @@ class Api:
                 method,
                 login.server + path,
                 params=query,
-                data=data,
+                data=None if data is None else _InTime(data, self._clock),
                 headers={**login.headers, **content},
                 timeout=limits,
                 allow_redirects=False,
@@ -182,6 +183,22 @@ class Api:
             return json.loads(body)
         except ValueError:
             raise Unavailable(f"{self.where}: {path}: {_NOT_AN_API}") from None
+
+
+class _InTime(aiohttp.BytesPayload):
+    """A body that is looked at once more when it is written, as connecting and waiting for one's turn take a while.
+
+    What stands before it is written with it, so that nothing of a request is sent too late.
+    """
+
+    def __init__(self, data: bytes, clock: Clock) -> None:
+        super().__init__(data)
+        self._clock = clock
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        if self._clock.now() >= DEADLINE.get():
+            raise TimeoutError("too late to be sent")
+        await super().write_with_length(writer, content_length)
 
 
 class Lines:

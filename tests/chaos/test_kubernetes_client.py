@@ -95,6 +95,34 @@ async def test_what_comes_when_another_replica_may_lead_is_not_sent(server: Fake
         await api.get(SERVICES)  # reading goes on
 
 
+@pytest.mark.promise("R-20")
+async def test_what_is_too_late_by_the_time_that_it_is_connected_is_not_sent_either(
+    server: FakeKubernetes, tmp_path: Path
+) -> None:
+    def closes(_: Asked) -> web.StreamResponse:
+        answer = web.json_response({"items": []})
+        answer.force_close()
+        return answer
+
+    clock = FakeClock()
+    async with asking(server.kubeconfig(tmp_path, {"token": "good"}), clock) as api:
+        server.answer = closes
+        await api.get(SERVICES)
+
+        async def write() -> None:
+            DEADLINE.set(clock.now() + 5)
+            await api.post(SERVICES, {})
+
+        writing = asyncio.create_task(write())
+        await asyncio.sleep(0)  # it has begun to connect
+        assert len(server.asked) == 1
+        passing = asyncio.create_task(clock.advance(5))
+        with pytest.raises(Unavailable):
+            await writing
+        await passing
+        assert [one.method for one in server.asked] == ["GET"]
+
+
 async def test_a_token_that_was_renewed_in_its_file_is_used_at_once(server: FakeKubernetes, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("old\n")
     clock = FakeClock()

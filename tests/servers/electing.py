@@ -1,6 +1,7 @@
 """Replicas in this process that take part in an election by a Lease of the tests' Kubernetes."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,14 +20,11 @@ SHORT = {"lease": "2s", "renew": "1500ms", "retry": "200ms"}
 NAME = "registry-bridge"
 
 
-class Skewed(SystemClock):
-    """A machine whose calendar is wrong."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+class Wild(SystemClock):
+    """A machine whose calendar is wrong by hours, and by others each time that one looks."""
 
     def wall(self) -> float:
-        return super().wall() + self._seconds
+        return super().wall() + random.uniform(-7_200, 7_200)
 
 
 def elector(kubeconfig: Path, namespace: str, clock: Clock | None = None, **more: Any) -> Elector:
