@@ -409,7 +409,7 @@ def _what(error: ErrorDetails, schema: Mapping[str, Any], place: Place) -> str:
         case "model_type" | "dict_type" | "model_attributes_type":
             return "must be a mapping of keys"
         case "tuple_type" | "list_type":
-            return "must be a list"
+            return "must be a list, such as [one, another]"
         case _:
             message = error["msg"].removeprefix("Value error, ")
             return message.replace("Input should be", "must be", 1)

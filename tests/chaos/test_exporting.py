@@ -108,16 +108,19 @@ async def test_what_is_read_is_written_and_follows_every_edit(bridge: Writer) ->
 
 
 @pytest.mark.promise("R-17")
-@pytest.mark.parametrize("deleted", [False, True], ids=["edited", "deleted"])
-async def test_a_hand_in_our_file_is_put_right_once_and_the_log_says_why(bridge: Writer, deleted: bool) -> None:
-    if deleted:
+@pytest.mark.parametrize(
+    "edit", ["", '"10.0.0.2:8080", "10.66.0.1:8080", ', None], ids=["taken out", "added", "deleted"]
+)
+async def test_a_hand_in_our_file_is_put_right_once_and_the_log_says_why(bridge: Writer, edit: str | None) -> None:
+    if edit is None:
         bridge.targets.unlink()
     else:
-        bridge.targets.write_text(bridge.targets.read_text().replace('"10.0.0.2:8080", ', ""))
+        bridge.targets.write_text(bridge.targets.read_text().replace('"10.0.0.2:8080", ', edit))
+    await until(lambda: bridge.said("put right"), "somebody's hand is seen")
     await until(lambda: bridge.written() == {PAYMENTS: [f"10.0.0.{n}:8080" for n in (1, 2, 3)]}, "it is as it was")
     await bridge.until_state("targets.json", "in step")
     (line,) = bridge.said("put right")
-    assert ("deleted" if deleted else "edited") in line["why"]
+    assert ("deleted" if edit is None else "edited") in line["why"]
 
 
 @pytest.mark.promise("law-5", "R-18")

@@ -64,7 +64,7 @@ def told(text: str) -> list[str]:
         ("inner:\n  - enabled: no\n", "bridge.yaml:2: inner[0].enabled: must be true or false"),
         ("inner:\n  - number: '1'\n", "bridge.yaml:2: inner[0].number: must be a whole number"),
         ("inner:\n  - files: [1]\n", "bridge.yaml:2: inner[0].files[0]: must be text; put it into quotes"),
-        ("inner:\n  - files: x\n", "bridge.yaml:2: inner[0].files: must be a list"),
+        ("inner:\n  - files: x\n", "bridge.yaml:2: inner[0].files: must be a list, such as [one, another]"),
         ("inner:\n  - 5\n", "bridge.yaml:2: inner[0]: must be a mapping of keys"),
         ("[]", "bridge.yaml:1: must be a mapping of keys"),
     ],
