@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from adapters.kubernetes import access, plugin
+from adapters.kubernetes import access, client, plugin
 from adapters.kubernetes.access import Access
-from adapters.kubernetes.client import Api, Busy
+from adapters.kubernetes.client import Api, Busy, Silent
 from bridge.errors import Denied, Unavailable
 from bridge.kit.deadline import DEADLINE
 from bridge.runtime.clock import SystemClock
@@ -346,6 +346,47 @@ async def test_an_answer_that_is_cut_short_is_none(server: FakeKubernetes, tmp_p
         async with asking(kubeconfig) as api:
             with pytest.raises(Unavailable, match="the answer is cut short"):
                 await api.get(SERVICES)
+
+
+async def test_a_server_that_compresses_is_understood(server: FakeKubernetes, tmp_path: Path) -> None:
+    def compressed(asked: Asked) -> web.Response:
+        assert "gzip" in asked.headers["Accept-Encoding"]
+        said = web.json_response({"items": ["x" * 100] * 10_000})
+        said.enable_compression(web.ContentCoding.gzip)
+        return said
+
+    server.answer = compressed
+    async with asking(server.kubeconfig(tmp_path)) as api:
+        assert len((await api.get(SERVICES))["items"]) == 10_000
+
+
+@pytest.mark.promise("S-06")
+async def test_an_answer_beyond_all_bounds_is_refused_also_where_it_is_compressed(
+    server: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "LARGEST", 1_000_000)
+
+    def bomb(asked: Asked) -> web.Response:
+        said = web.json_response({"items": "x" * 10_000_000})
+        said.enable_compression(web.ContentCoding.gzip)
+        return said
+
+    server.answer = bomb
+    async with asking(server.kubeconfig(tmp_path)) as api:
+        with pytest.raises(Unavailable, match="is answered by more than 1,000,000 bytes; read fewer namespaces"):
+            await api.get(SERVICES)
+
+
+@pytest.mark.promise("S-06")
+async def test_a_line_beyond_all_bounds_is_refused(
+    server: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "LONGEST", 100_000)
+    server.answer = lambda asked: web.Response(text="x" * 1_000_000)
+    kubeconfig = server.kubeconfig(tmp_path)
+    async with asking(kubeconfig) as api, api.watch(SERVICES, {"resourceVersion": "1"}, 5) as lines:
+        with pytest.raises(Silent, match="says a line of more than 100,000 bytes"):
+            await anext(lines)
 
 
 async def test_a_server_that_is_no_api_server_is_named_so(server: FakeKubernetes, tmp_path: Path) -> None:
