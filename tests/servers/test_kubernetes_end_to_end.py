@@ -21,7 +21,7 @@ from tests.envoy.harness import LOCKS, Routing, Sample, until
 from tests.servers.kubernetes import doubles
 from tests.servers.kubernetes.binaries import Binaries
 from tests.servers.kubernetes.client import Client
-from tests.servers.kubernetes.objects import Object, Pod, service, thing
+from tests.servers.kubernetes.objects import Object, Pod, ingress, node, service, thing
 from tests.servers.kubernetes.server import ApiServer
 from tests.whole import Whole
 
@@ -29,7 +29,9 @@ pytestmark = pytest.mark.envoy
 
 VMS = ("10.99.1.1", "10.99.1.2")
 PODS = ("10.99.2.1", "10.99.2.2")
-PORT = 8080
+NODES = ("10.99.3.1", "10.99.3.2")
+BALANCER = "10.99.4.1"
+PORT, NODE_PORT = 8080, 30080
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +68,13 @@ class World:
         """What the controller of EndpointSlices writes for pods with these addresses."""
         await doubles.endpoints(self.api, of, [Pod(one) for one in addresses], [("http", PORT)])
 
-    async def has(self, name: str, *addresses: str) -> None:
+    async def has(self, name: str, *addresses: str, port: int = PORT) -> None:
         """Wait until the Envoy has exactly these hosts for a service."""
-        await self.envoy.becomes({name: {f"{one}:{PORT}" for one in addresses}})
+        await self.envoy.becomes({name: {f"{one}:{port}" for one in addresses}})
+
+    async def is_(self, name: str, host: str, health: str) -> bool:
+        """Whether the Envoy has been told so of a host."""
+        return (await self.envoy.hosts(name))[host].health == health
 
     async def answers(self, name: str, requests: int = 20) -> Counter[str]:
         """Who answers requests to a service, without their port."""
@@ -78,8 +84,13 @@ class World:
 
 
 @asynccontextmanager
-async def world(binaries: Binaries, envoy: Path, folder: Path, *, writes: bool = True) -> AsyncIterator[World]:
-    """Everything running, machines and pods included, with nothing in the cluster and the file yet."""
+async def world(
+    binaries: Binaries, envoy: Path, folder: Path, *, writes: bool = True, mode: str = "pod"
+) -> AsyncIterator[World]:
+    """Everything running, machines and pods included, with nothing in the cluster and the file yet.
+
+    `mode` is how the Envoy reaches pods.
+    """
     async with AsyncExitStack() as stack:
         for address in (*VMS, *PODS):
             await stack.enter_async_context(Sample(address, PORT))
@@ -93,14 +104,14 @@ async def world(binaries: Binaries, envoy: Path, folder: Path, *, writes: bool =
             "name": "k8s",
             "kind": "kubernetes",
             "kubeconfig": str(cluster.kubeconfig(folder, "admin")),
-            "import": {"namespaces": ["shop"]},
         }
         vms = {"name": "vms", "kind": "static", "files": [str(inventory)]}
         export = [{"services": ["shop/*"], "from": ["vms"]}]
         writing = {"owner": "writing", "registries": [vms, {**k8s, "export": export}]}
         if writes:
             await stack.enter_async_context(Whole(folder / "writing", writing))
-        reading = await stack.enter_async_context(Whole(folder / "reading", {"registries": [k8s]}))
+        read = {**k8s, "import": {"namespaces": ["shop"], "address_mode": mode}}
+        reading = await stack.enter_async_context(Whole(folder / "reading", {"registries": [read]}))
         made = bootstrap(
             "ads",
             ("127.0.0.1", reading.xds),
@@ -161,5 +172,48 @@ def test_vms_and_pods_answer_behind_one_service_while_it_moves(
             all_.write("shop/web", VMS[0])
             await all_.has("shop/web", VMS[0], *PODS)
             assert set(await all_.answers("shop/web")) == {VMS[0], *PODS}
+
+    apart.run(scenario())
+
+
+def test_a_pod_answers_through_the_port_of_its_node(
+    apart: Apart, binaries: Binaries, envoy_binary: Path, tmp_path: Path
+):
+    """Of two nodes the one that has the pod; then the other one too, until its node is not ready."""
+
+    async def scenario() -> None:
+        async with world(binaries, envoy_binary, tmp_path, writes=False, mode="node") as all_:
+            for number in (1, 2):
+                await all_.api.create(node(f"node-{number}", internal=[NODES[number - 1]]))
+            ports = [{"name": "http", "port": 80, "nodePort": NODE_PORT}]
+            made = service("shop", "orders", selector={"app": "orders"}, type="NodePort")
+            made["spec"]["ports"] = ports
+            of = await all_.api.create(made)
+            async with Sample(NODES[0], NODE_PORT), Sample(NODES[1], NODE_PORT):  # as kube-proxy listens there
+                await doubles.endpoints(all_.api, of, [Pod(PODS[0], node="node-1")], [("http", PORT)])
+                await all_.has("shop/orders", NODES[0], port=NODE_PORT)
+                assert set(await all_.answers("shop/orders")) == {NODES[0]}
+                pods = [Pod(PODS[0], node="node-1"), Pod(PODS[1], node="node-2")]
+                await doubles.endpoints(all_.api, of, pods, [("http", PORT)])
+                await all_.has("shop/orders", *NODES, port=NODE_PORT)
+                assert set(await all_.answers("shop/orders")) == set(NODES)
+                gone = {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}
+                await all_.api.patch(await all_.api.get("Node", "node-2"), gone, part="status")
+                await until(lambda: all_.is_("shop/orders", f"{NODES[1]}:{NODE_PORT}", "UNHEALTHY"), "it is unhealthy")
+                assert set(await all_.answers("shop/orders")) == {NODES[0]}
+
+    apart.run(scenario())
+
+
+def test_pods_answer_through_their_load_balancer(apart: Apart, binaries: Binaries, envoy_binary: Path, tmp_path: Path):
+    async def scenario() -> None:
+        async with world(binaries, envoy_binary, tmp_path, writes=False, mode="loadbalancer") as all_:
+            made = service("shop", "orders", [("http", PORT)], selector={"app": "orders"}, type="LoadBalancer")
+            of = await all_.api.create(made)
+            await all_.pods(of, PODS[0])
+            await all_.api.patch(of, {"status": ingress(BALANCER)}, part="status")
+            async with Sample(BALANCER, PORT):
+                await all_.has("shop/orders", BALANCER)
+                assert set(await all_.answers("shop/orders")) == {BALANCER}
 
     apart.run(scenario())
