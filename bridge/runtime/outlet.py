@@ -402,7 +402,8 @@ class Outlet:
                 else:
                     self._claiming.sent(claim, now)
                     self._unclaimed = ""
-                    self._touch(None)  # what was seen with the claim before this answer came was seen as ours
+                    if self._watched != claim.term:
+                        self._touch(None)  # what was seen with the claim before this answer came was seen as ours
             self._tell()
             self._beat.set(self._claiming.wake_at(self._clock.now()))
             await self._beat.ring()
