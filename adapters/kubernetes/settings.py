@@ -27,10 +27,7 @@ _EVERY: Final = (ANY,)
 
 def _mode(value: Any) -> Any:
     if value == "gateway":
-        raise ValueError(
-            "'gateway' is not there yet; take pod, node, loadbalancer or external-ip, "
-            "or give the registry a `network:` whose `gateways:` stand under `networks:`"
-        )
+        raise ValueError("'gateway' is not there yet; take pod, node, loadbalancer or external-ip")
     return value
 
 
