@@ -13,6 +13,10 @@ RELEASED: Final = 1.0
 """Seconds after which a Lease that was given back is free; the API knows none shorter."""
 
 
+HIGHEST: Final = 2**31 - 1
+"""Number of a term that the API can write."""
+
+
 class Timing(NamedTuple):
     """Seconds: how long others wait for a holder that is silent, how long a renewal lasts, and between two requests."""
 
@@ -83,8 +87,14 @@ class Candidate:
         if standing.holder == self._identity:
             return Write(self._identity, timing.lease, standing.transitions, acquires=False)
         if now >= self._since + standing.seconds:
-            return Write(self._identity, timing.lease, self._highest + 1, acquires=True)
+            return Write(self._identity, timing.lease, self._fresh(), acquires=True)
         return None
+
+    def _fresh(self) -> int:
+        """The number of a term that is none of those before; of ours only, where a hand wrote the highest there is."""
+        if self._highest < HIGHEST:
+            return self._highest + 1
+        return 1 if self._term is None else self._term[0] % HIGHEST + 1
 
     def wrote(self, standing: Standing, sent: float, now: float) -> None:
         """The write that was sent at `sent` is made, and answered at `now`."""

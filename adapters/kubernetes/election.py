@@ -109,18 +109,16 @@ class LeaseElection:
 
     async def terms(self) -> AsyncIterator[Term]:
         """Yield where we stand at first, and whenever that is another."""
-        told: Term | None = None
+        first, told = True, self._candidate.term
         try:
             while True:
                 try:
                     await self._step()
                 except Rejected as error:
                     raise Denied(str(error)) from error
-                now = self._clock.now()
-                term = Term(*(self._candidate.term or (0, now)))
-                if told is None or (self._candidate.term is not None and term != told):
-                    told = term
-                    yield term
+                if first or self._candidate.term != told:
+                    first, told = False, self._candidate.term
+                    yield Term(*(told or (0, self._clock.now())))
                 spread = random.random()  # noqa: S311  # it spreads load, no secret
                 await self._clock.sleep(self._candidate.pause(self._clock.now(), spread))
         except (GeneratorExit, asyncio.CancelledError):

@@ -1,4 +1,4 @@
-from adapters.kubernetes.candidate import RELEASED, Candidate, Standing, Timing, Write
+from adapters.kubernetes.candidate import HIGHEST, RELEASED, Candidate, Standing, Timing, Write
 
 TIMING = Timing(lease=15.0, renew=10.0, retry=2.0)
 
@@ -72,6 +72,16 @@ def test_a_lead_that_is_won_anew_has_another_number() -> None:
     assert write == Write("me", 15.0, 3, acquires=True)
     candidate.wrote(held("me", 3, 3), 135.0, 135.0)
     assert candidate.term == (3, 145.0)
+
+
+def test_a_number_that_a_hand_wrote_keeps_nobody_from_leading() -> None:
+    candidate = saw((held("other", 1, HIGHEST), 0.0))
+    for number in (1, 2):
+        now = 100.0 * number
+        assert candidate.next(now) == Write("me", 15.0, number, acquires=True)
+        candidate.wrote(held("me", 2 * number, number), now, now)
+        assert candidate.term == (number, now + 10.0)
+        candidate.see(held("other", 2 * number + 1, HIGHEST), now + 1)
 
 
 def test_an_acquisition_whose_answer_was_lost_counts_from_the_next_renewal() -> None:
