@@ -81,10 +81,11 @@ async def test_whoever_leads_and_however_late_it_reads_no_hand_is_blamed_for_wha
                 for late in (first, 1 - first):
                     sources[late].change({name(text): service(text, *known[text])})
                     await clock.advance(rng.choice((0.0, 0.01, 0.2, 3)))
-                    if rng.random() < 0.2:
+                    if rng.random() < 0.4:
                         term, leader = term + 1, rng.randrange(2)
                         votes[1 - leader].say(term - 1, clock.now())
                         votes[leader].say(term, clock.now() + 1e6)
+                        await clock.advance(rng.choice((0.0, 0.3, 2)))
                 if rng.random() < 0.2:
                     add(store, text, f"10.99.0.{rng.randrange(1, 200)}:80")
                 await clock.advance(rng.choice((0.05, 1, 5)))
