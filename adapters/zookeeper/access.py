@@ -9,6 +9,7 @@ from kazoo.client import KazooClient
 from kazoo.retry import KazooRetry
 
 from adapters.zookeeper.ear import Ear, Threads
+from adapters.zookeeper.operations import OPEN, Acl
 from bridge.errors import ConfigError
 from bridge.kit.settings import Secret
 
@@ -56,10 +57,11 @@ class Access(NamedTuple):
     auth: Auth | None = None
 
     @property
-    def chroot(self) -> str:
-        """The path below which everything is, "" without."""
-        _, slash, path = self.hosts.partition("/")
-        return slash + path.rstrip("/")
+    def acl(self) -> tuple[Acl, ...]:
+        """That of what only we may change: everybody may read it, and where nobody knows us, change it too."""
+        if self.auth is None:
+            return OPEN
+        return (Acl("auth", "", "cdrwa"), Acl("world", "anyone", "r"))
 
     def client(self, name: str, ear: Ear, listener: Callable[[str], None]) -> KazooClient:
         """A client of that name that is not started; `listener` is told its states, by threads of its own.

@@ -26,7 +26,7 @@ def fit(dialect: Written, spelled: Spelled, service: Service) -> tuple[tuple[Rec
     """
     lacks: Lacks = Counter()
     records = []
-    for endpoint in _listed(dialect, service.endpoints):
+    for endpoint in _listed(dialect, service.endpoints, lacks):
         sayable = reduced(dialect, endpoint, lacks)
         if sayable is None:
             continue
@@ -85,8 +85,10 @@ def reduced(dialect: Written, said: Endpoint, lacks: Lacks) -> Endpoint | None:
     )
 
 
-def _listed(dialect: Written, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+def _listed(dialect: Written, endpoints: tuple[Endpoint, ...], lacks: Lacks) -> tuple[Endpoint, ...]:
     usable = tuple(one for one in endpoints if dialect.health(one.health) is not Health.UNHEALTHY)
+    if endpoints and not usable:
+        lacks[_UNSAID, "health"] += len(endpoints)
     return usable or endpoints
 
 

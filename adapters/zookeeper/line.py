@@ -39,7 +39,7 @@ class Line:
         self._closing: set[asyncio.Task[None]] = set()
         self._client = self._open()
         self._heard = clock.now()
-        self._silent: float | None = None  # since when a server with a connection does not answer
+        self._quiet: tuple[tuple[int, int], float] | None = None  # over which connection nobody answers, and since when
 
     @property
     def connection(self) -> tuple[int, int]:
@@ -47,8 +47,18 @@ class Line:
         return self._clients, self._client.epoch
 
     @property
+    def _silent(self) -> float | None:
+        """Since when a server with a connection does not answer."""
+        return self._quiet[1] if self._quiet is not None and self._quiet[0] == self.connection else None
+
+    @property
     def connected(self) -> bool:
         return self._client.connected and self._silent is None
+
+    @property
+    def session(self) -> int:
+        """The number of our session."""
+        return self._client.session
 
     @property
     def zxid(self) -> int:
@@ -106,6 +116,19 @@ class Line:
             else:
                 self._hear()
 
+    async def ready(self, within: float) -> None:
+        """Return when there is a connection; Unavailable when there is none within so many seconds."""
+        timer = asyncio.ensure_future(self._clock.sleep(within))
+        try:
+            while not self.connected and not timer.done():
+                news = asyncio.ensure_future(self._changed.wait())
+                await asyncio.wait({timer, news}, return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+        finally:
+            timer.cancel()
+        if not self.connected:
+            raise self.lost or Unavailable(f"{self._place}: is not connected yet; it is tried again")
+
     async def ask(self, *asked: Operation) -> list[Answer]:
         """See `Client.ask`; one that is not answered is a reason to look."""
         try:
@@ -139,7 +162,7 @@ class Line:
         self._leave()
         since, self._client = self.since, self._open()
         self._client.since = since
-        self._silent, self._heard = None, self._laid
+        self._quiet, self._heard = None, self._laid
 
     def _leave(self) -> None:
         task = asyncio.create_task(self._client.close(), name=f"zookeeper {self._place}: closing")
@@ -147,10 +170,10 @@ class Line:
         task.add_done_callback(self._closing.discard)
 
     def _hear(self) -> None:
-        self._heard, self._silent = self._clock.now(), None
+        self._heard, self._quiet = self._clock.now(), None
 
     def _silence(self) -> None:
         self._heard = self._clock.now()
         if self._client.connected and self._silent is None:
-            self._silent = self._heard
+            self._quiet = self.connection, self._heard
         self._changed.set()

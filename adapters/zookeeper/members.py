@@ -5,7 +5,7 @@ A child that cannot be understood is one problem and keeps what it said last, fo
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from adapters.zookeeper.dialects.dialect import Child, ChildKey, Dialect, Instance, Part, Written
 from adapters.zookeeper.fitting import key
@@ -38,13 +38,16 @@ class Scope(NamedTuple):
 
 
 class Revision(NamedTuple):
-    """Which znode a record is, and in which state: what a write names."""
+    """Which znode a record is, and in which state: what a write names. `created` is 0 where only names are read."""
 
-    branch: str
-    name: str
+    path: str
     created: int
     version: int
     session: int
+
+
+OF_ANOTHER: Final = b"(of another session) "
+"""Stands before the content of an ephemeral record that ends with a session which is not ours."""
 
 
 class Aged(NamedTuple):
@@ -137,6 +140,7 @@ class _Ours:
     def __init__(self, dialect: Dialect, scope: Scope) -> None:
         self._dialect = dialect
         self._service = scope.service
+        self._path = scope.path
         self._records: dict[RecordKey, Record] = {}
         self._endpoints: dict[Hashable, Endpoint] = {}
         self._taken: dict[RecordKey, str] = {}
@@ -148,7 +152,7 @@ class _Ours:
         its = key(self._service, stem)
         if its in self._records:
             its = RecordKey(f"{its}~again~{child.name}")
-        revision = Revision(child.branch, child.name, child.created, child.version, child.session)
+        revision = Revision(f"{self._path}/{child.key}", child.created, child.version, child.session)
         self._records[its] = Record(its, self._service, self._dialect.content(child), revision)
         if endpoint is not None:
             self._endpoints.setdefault(endpoint.id, endpoint)

@@ -39,6 +39,8 @@ class Inner:
     parts: Parts
     branch: Branch | None = None
     names: frozenset[str] | None = None
+    size: int = 0
+    """Bytes of the names, as clients count them."""
 
 
 @dataclass(slots=True)
@@ -54,8 +56,10 @@ class ServiceNode:
 class Mirror:
     """One tree. `changed` are paths of services that may say something else than before, until somebody has looked."""
 
-    def __init__(self, tree: Tree, dialect: Dialect) -> None:
+    def __init__(self, tree: Tree, dialect: Dialect, *, ours: bool = False) -> None:
+        """`ours`: we write there. It is empty where its root is not there, and not unknown; hands are seen at once."""
         self.tree = tree
+        self._ours = ours
         self.dialect = dialect
         self.nodes: dict[str, ServiceNode] = {}
         """By their paths, those of services."""
@@ -78,6 +82,10 @@ class Mirror:
     def parts(self) -> int:
         """How many things are read separately: the levels of the tree and the services."""
         return len(self.nodes) + len(self._levels)
+
+    def size(self, path: str) -> int:
+        """How many bytes the names of a node's children have, as clients count them; 0 of one that is not known."""
+        return self._inner[path].size if path in self._inner else 0
 
     def part(self, path: str) -> str:
         """Which of them a node belongs to."""
@@ -129,9 +137,13 @@ class Mirror:
                 self._vanished.add(path)
                 self.mark(_above(path))
             case Children(path), Refused(word):
-                self._fail(path, answer, now, never=self._inner[path].names is None)
                 if word == NO_NODE:
                     self._wanted[Exists(path, watch=True)] = None
+                if word == NO_NODE and self._ours:
+                    self._succeed(path)
+                    self._listed(self._inner[path], ())
+                else:
+                    self._fail(path, answer, now, never=self._inner[path].names is None)
             case Get(path), Refused():
                 node, key = self._leaves[path]
                 self._fail(path, answer, now, never=key not in node.children)
@@ -147,7 +159,8 @@ class Mirror:
         self.failures[path] = Failure(since, why.word, why.what, never)
 
     def _listed(self, inner: Inner, listed: tuple[str, ...]) -> None:
-        names = self._bounded(inner.path, listed)
+        inner.size = sum(len(name.encode()) + 4 for name in listed)
+        names = self._bounded(inner, listed)
         before, inner.names = inner.names or frozenset(), names
         if inner.branch is not None:
             self._members(self.nodes[_above(inner.path)], inner.branch, names)
@@ -248,19 +261,19 @@ class Mirror:
         self.problems.pop(path, None)
 
     def _get(self, path: str, key: ChildKey) -> Get:
-        return Get(path, watch=self._branches[key.branch].changes)
+        return Get(path, watch=self._ours or self._branches[key.branch].changes)
 
-    def _bounded(self, path: str, names: tuple[str, ...]) -> frozenset[str]:
-        size = sum(len(name.encode()) + 4 for name in names)
+    def _bounded(self, inner: Inner, names: tuple[str, ...]) -> frozenset[str]:
+        path = inner.path
         self.problems.pop(path, None)
         if len(names) > MAX_CHILDREN:
             what = f"has {len(names):,} children; the first {MAX_CHILDREN:,} by name are read, the others left out"
             self.problems[path] = Problem("bound", shown(path), what, count=len(names) - MAX_CHILDREN)
             return frozenset(sorted(names)[:MAX_CHILDREN])
-        if size > JAVA_LIMIT:
+        if inner.size > JAVA_LIMIT:
             what = (
-                f"the names of its {len(names):,} children come to {size:,} bytes: clients written in Java refuse more "
-                f"than {JAVA_LIMIT:,} (jute.maxbuffer) and lose their connection; spread them over several znodes"
+                f"the names of its {len(names):,} children come to {inner.size:,} bytes: clients written in Java take "
+                f"{JAVA_LIMIT:,} (jute.maxbuffer), and lose their connection; spread them over several znodes"
             )
             self.problems[path] = Problem("bound", shown(path), what)
         return frozenset(names)

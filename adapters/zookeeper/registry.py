@@ -3,18 +3,17 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
-from itertools import chain
 from typing import Final
 
 from adapters.zookeeper.access import Access
 from adapters.zookeeper.line import Line
-from adapters.zookeeper.mirror import Failure, Mirror, shown
-from adapters.zookeeper.operations import NO_AUTH, NO_NODE, Sync
-from adapters.zookeeper.whole import Whole
-from bridge.adapter import Observation, Problem, Unread
+from adapters.zookeeper.operations import Sync
+from adapters.zookeeper.sink import Sink
+from adapters.zookeeper.telling import Telling
+from bridge.adapter import Change, Claim, Holding, Observation, Problem, Record, Target
 from bridge.errors import BridgeError, Denied, Unavailable
 from bridge.kit import Clock
-from bridge.kit.problems import bounded
+from bridge.model import Service
 
 CONNECT: Final = 3.0
 """Seconds until it is told why there is no connection, where that is known; else two sessions."""
@@ -36,18 +35,17 @@ LOOK: Final = 1.0
 AT_ONCE: Final = 500
 """Nodes in one request, and services in one turn of the loop."""
 
-SHOWN: Final = 500
-"""How many problems an observation tells one by one."""
-
 
 class ZooKeeper:
-    """A source: what others than us say in the trees."""
+    """A source: what others than us say in the trees that are read; and a sink: the trees that are written."""
 
-    def __init__(self, access: Access, mirrors: Sequence[Mirror], whole: Whole, clock: Clock) -> None:
-        self._place = f"zookeeper {access.hosts}"
+    concurrency: Final = 64
+
+    def __init__(self, place: str, access: Access, telling: Telling, clock: Clock) -> None:
+        self._place = place
         self._access = access
-        self._mirrors = mirrors
-        self._whole = whole
+        self._telling = telling
+        self._sink = Sink(place, telling.targets, access.acl)
         self._clock = clock
         self._changed = asyncio.Event()
         self._asked = False
@@ -56,7 +54,6 @@ class ZooKeeper:
         self._retry_at = 0.0
         self._looked_at = 0.0  # when the last reading ended
         self._zxid = 0
-        self._restored: Problem | None = None
         self._said = ""
 
     def refresh(self) -> None:
@@ -64,11 +61,23 @@ class ZooKeeper:
         self._asked = True
         self._changed.set()
 
+    def fit(self, target: Target, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
+        """See `bridge.adapter.Sink`."""
+        return self._sink.fit(target, service)
+
+    async def apply(self, target: Target, change: Change) -> None:
+        """See `bridge.adapter.Sink`."""
+        await self._sink.apply(target, change)
+
+    async def claim(self, target: Target, claim: Claim) -> None:
+        """See `bridge.adapter.Sink`."""
+        await self._sink.claim(target, claim)
+
     async def observe(self) -> AsyncIterator[Observation]:
         """See `bridge.adapter.Source`."""
         told: Observation | None = None
         seen: tuple[int, int] | None = None  # the connection over which everything was read
-        line = Line(self._access, self._place, self._clock, self._changed)
+        line = self._sink.line = Line(self._access, self._place, self._clock, self._changed)
         begun = self._clock.now()
         try:
             while True:
@@ -84,24 +93,27 @@ class ZooKeeper:
                             await self._read_all(line)
                             seen = connection
                         elif asked or self._clock.now() >= self._whole_at:
-                            self._restored = self._restored if asked else None
+                            if not asked:
+                                self._telling.restored = None
                             await self._read_all(line)
                         else:
                             await self._read_changed(line)
                     except Unavailable:
                         self._asked, asked = self._asked or asked, False
-                refused = self._refused()
+                refused = self._telling.refused()
                 if seen is None:
                     self._give_up(line, begun)
                 elif refused is not None and (told is None or isinstance(refused, Denied)):
                     self._raise(refused)
                 else:
-                    view = self._view(line)
+                    lost = line.lost
+                    view = self._telling.view(self._read, "" if lost is None else str(lost), line.since)
                     if told is None or asked or not _same(view, told):
                         told, self._said = view, ""
                         yield view
                 await self._wait(line)
         finally:
+            self._sink.line = None
             await line.close()
 
     async def _meet(self, line: Line) -> None:
@@ -112,51 +124,46 @@ class ZooKeeper:
                 f"answers with an older state than before (transaction {line.zxid:#x} after {self._zxid:#x}): it was "
                 "restored, or wiped; what is missing is removed when that is proven or accepted"
             )
-            self._restored = Problem("restored", self._place, what)
+            self._telling.restored = Problem("restored", self._place, what)
 
     async def _read_all(self, line: Line) -> None:
-        for mirror in self._mirrors:
+        for mirror in self._telling.mirrors:
             mirror.again()
         line.fired()
         await self._follow(line)
-        self._read += 1
+        if not self._asked or not self._read:  # who asked meanwhile wants one that was begun after that
+            self._read += 1
         self._zxid = line.zxid
         self._retry_at = self._looked_at + RETRY
         self._whole_at = self._looked_at + WHOLE * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # no secret
 
     async def _read_changed(self, line: Line) -> None:
         for path in line.fired():
-            for mirror in self._mirrors:
+            for mirror in self._telling.mirrors:
                 mirror.mark(path)
         if self._clock.now() >= self._retry_at:
-            for mirror in self._mirrors:
+            for mirror in self._telling.mirrors:
                 mirror.retry()
             self._retry_at = self._clock.now() + RETRY
         await self._follow(line)
 
     async def _follow(self, line: Line) -> None:
         """Ask until nothing is wanted any more, and take up what was answered: it is not told before that is whole."""
-        for mirror in self._mirrors:
-            while wanted := mirror.wants():
-                for start in range(0, len(wanted), AT_ONCE):
-                    operations = wanted[start : start + AT_ONCE]
-                    now = self._clock.now()
-                    for operation, answer in zip(operations, await line.ask(*operations), strict=True):
+        mirrors = self._telling.mirrors
+        while wanted := list(dict.fromkeys(one for mirror in mirrors for one in mirror.wants())):
+            for start in range(0, len(wanted), AT_ONCE):
+                operations = wanted[start : start + AT_ONCE]
+                now = self._clock.now()
+                for operation, answer in zip(operations, await line.ask(*operations), strict=True):
+                    for mirror in mirrors:
                         mirror.take(operation, answer, now)
-        for count, _ in enumerate(self._whole.updates(), 1):
+        self._telling.whole.renew(line.session)
+        for count, _ in enumerate(self._telling.whole.updates(), 1):
             if count % AT_ONCE == 0:
                 await self._clock.sleep(0)
+        for target, holdings in self._telling.whole.holdings.items():
+            self._sink.seen(target, holdings)
         self._looked_at = self._clock.now()
-
-    def _refused(self) -> BridgeError | None:
-        """Why nothing at all can be read over a connection that is there, which is no view."""
-        unread = [one for mirror in self._mirrors for one in self._unread(mirror)]
-        if len(unread) < sum(mirror.parts for mirror in self._mirrors):
-            return None
-        why = "; ".join(self._unread(mirror)[0].why for mirror in self._mirrors)
-        failures = (failure for mirror in self._mirrors for failure in mirror.failures.values())
-        denied = any(failure.word == NO_AUTH for failure in failures)
-        return (Denied if denied else Unavailable)(f"{self._place}: {why}")
 
     def _give_up(self, line: Line, begun: float) -> None:
         """Before the first view: tell why there is none, once that is known or should be."""
@@ -170,48 +177,13 @@ class ZooKeeper:
             self._said = str(error)
             raise error
 
-    def _view(self, line: Line) -> Observation:
-        unread: tuple[Unread, ...]
-        if (lost := line.lost) is not None:
-            parts = len(self._mirrors)
-            unread = tuple(Unread(mirror.tree.root, line.since, str(lost)) for mirror in self._mirrors)
-        else:
-            parts = sum(mirror.parts for mirror in self._mirrors)
-            unread = tuple(one for mirror in self._mirrors for one in self._unread(mirror))
-        problems = [self._restored] if self._restored is not None else []
-        told = bounded(chain(problems, self._whole.problems()), SHOWN, self._place)
-        return Observation(self._whole.services, self._read, told, parts, unread)
-
-    def _unread(self, mirror: Mirror) -> list[Unread]:
-        """What of a tree cannot be read, its root first: a level of it or a service, whatever of that it is."""
-        by_part: dict[str, list[tuple[str, Failure]]] = {}
-        for path, failure in sorted(mirror.failures.items()):
-            by_part.setdefault(mirror.part(path), []).append((path, failure))
-        return [
-            Unread(
-                shown(part),
-                min(failure.since for _, failure in failures),
-                f"{shown(failures[0][0])}: {self._remedy(failures[0][1])}",
-                any(failure.never for _, failure in failures),
-            )
-            for part, failures in by_part.items()
-        ]
-
-    def _remedy(self, failure: Failure) -> str:
-        if failure.word == NO_NODE:
-            within = f" below the chroot {self._access.chroot}" if self._access.chroot else ""
-            then = "what it said last stands; make it again, empty if there is nothing"
-            return f"is not there{within}; {'correct the path of the tree' if failure.never else then}"
-        if failure.word == NO_AUTH:
-            return "may not be read by us; give us `r` there, or correct `auth`"
-        return f"cannot be read: {failure.what}"
-
     async def _wait(self, line: Line) -> None:
         """Until a watch fires, or the connection is another, or somebody asks, or it is time."""
         now = self._clock.now()
         times = [line.due]
         if line.connected:
-            times += [self._whole_at, *([self._retry_at] if any(one.failures for one in self._mirrors) else [])]
+            failing = any(mirror.failures for mirror in self._telling.mirrors)
+            times += [self._whole_at, *([self._retry_at] if failing else [])]
         else:
             times.append(now + LOOK)
         timer = asyncio.ensure_future(self._clock.sleep(max(min(times) - now, 0.0)))
@@ -228,4 +200,5 @@ class ZooKeeper:
 
 def _same(one: Observation, other: Observation) -> bool:
     """Whether two say the same, however often it was read."""
-    return one.services is other.services and (one.problems, one.unread) == (other.problems, other.unread)
+    same = one.services is other.services and one.held is other.held
+    return same and (one.problems, one.unread, one.others) == (other.problems, other.unread, other.others)

@@ -1,27 +1,32 @@
 """What the configuration says of a registry of `kind: zookeeper`."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Literal, Self
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
 from adapters.zookeeper.access import Access, Auth, Tls
 from adapters.zookeeper.dialects import known
-from adapters.zookeeper.dialects.dialect import Dialect, PortNames
+from adapters.zookeeper.dialects.dialect import Dialect, PortNames, Written
 from adapters.zookeeper.mirror import Mirror
 from adapters.zookeeper.paths import Mapped, Tree
 from adapters.zookeeper.registry import ZooKeeper
 from adapters.zookeeper.sample import sample
-from adapters.zookeeper.whole import Whole
-from bridge.adapter import Source
+from adapters.zookeeper.target import TreeTarget
+from adapters.zookeeper.telling import Telling
+from adapters.zookeeper.whole import Trees
+from bridge.adapter import Source, Target
 from bridge.kit import Clock, Kit
 from bridge.kit.address import host_port
+from bridge.kit.mark import Mark
 from bridge.kit.names import port_name, service_name
 from bridge.kit.place import excerpt
 from bridge.kit.settings import (
     ConfigPath,
     Duration,
+    ExportSettings,
     LocalitySettings,
     Name,
     RegistrySettings,
@@ -111,59 +116,118 @@ class DubboSettings(Strict):
     group: Word | None = Field(default=None, description="that of the providers")
     version: Word | None = Field(default=None, description="that of the providers")
 
+    def options(self) -> known.Options:
+        return known.Options(protocol=self.protocol, group=self.group, version=self.version)
 
-class TreeSettings(Strict):
-    """Where services stand, and how they are written there."""
+
+class DubboExportSettings(DubboSettings):
+    """What providers that are written serve: consumers see those of their own group and version only."""
+
+    interfaces: Several[Word] = Field(default=(), description="of an application, the interfaces that it serves")
+    root: Word = Field(default="/dubbo", description="where Dubbo keeps its metadata and mappings")
+
+    def options(self) -> known.Options:
+        return super().options()._replace(interfaces=self.interfaces, root=self.root)
+
+
+_Settings = TypeVar("_Settings")
+
+
+def _about_dubbo(settings: _Settings, dialect: str, dubbo: DubboSettings | None) -> _Settings:
+    if dubbo is not None and not dialect.startswith("dubbo"):
+        raise ValueError(f"`dubbo` is about dialects of Dubbo's; remove it, for the dialect is {dialect}")
+    return settings
+
+
+class PlaceSettings(Strict, ABC):
+    """Where services stand, and what they are called there."""
 
     path: Word = Field(
         description="of the services' znodes: words, {variables}, * for any word; /services/{name}",
         examples=["/twitter/service/{role}/{env}/{name}"],
     )
-    dialect: known.Name
     namespace: str | None = Field(default=None, description="a word, or a {variable} of the path; else the registry's")
     namespaces: Several[Name] | None = Field(default=None, description="those that a {variable} may be")
     name: Word = Field(default="{name}", description="of the service, made of the path's {variables}")
     names: dict[Word, str] = Field(default={}, description="names of one's own: what stands there to namespace/name")
     where: dict[Word, str | Several[str]] = Field(default={}, description="which values a {variable} may have")
+    ports: PortsSettings = PortsSettings()
+
+    def mapped(self, namespace: str, namespaces: Iterable[str] | None) -> Mapped:
+        """What is made of the path's variables, in this namespace where none is given; ValueError what is wrong."""
+        allowed = self.namespaces if self.namespaces is not None else namespaces
+        return Mapped(
+            self.namespace or namespace,
+            self.name,
+            None if allowed is None else frozenset(allowed),
+            {variable: frozenset([one] if isinstance(one, str) else one) for variable, one in self.where.items()},
+            names={spelled: service_name(name, namespace) for spelled, name in self.names.items()},
+        )
+
+    @abstractmethod
+    def tree(self, namespace: str | None) -> Tree:
+        """The pattern, in the registry's namespace where it has none; ValueError says what is wrong with it."""
+
+
+class TreeSettings(PlaceSettings):
+    """A tree that is read."""
+
+    dialect: known.Name
     labels: Several[Word] = Field(default=(), description="{variables} that become metadata")
     locality: LocalitySettings = Field(default=LocalitySettings(), description="words, or {variables} of the path")
-    ports: PortsSettings = PortsSettings()
     dubbo: DubboSettings | None = None
     listener: Word | None = Field(default=None, description="of Kafka's, whose port is the primary one")
 
     def tree(self, namespace: str | None) -> Tree:
-        """The pattern, with the registry's namespace where it has none; ValueError says what is wrong."""
-        allowed = None if self.namespaces is None else frozenset(self.namespaces)
-        where: Mapping[str, frozenset[str]] = {
-            variable: frozenset([one] if isinstance(one, str) else one) for variable, one in self.where.items()
-        }
-        names = {spelled: service_name(name, namespace or "") for spelled, name in self.names.items()}
         place = Locality(self.locality.region, self.locality.zone, self.locality.sub_zone)
-        return Tree.of(
-            self.path,
-            Mapped(self.namespace or namespace or "", self.name, allowed, where, place, self.labels, names),
-        )
+        return Tree.of(self.path, self.mapped(namespace or "", None)._replace(locality=place, labels=self.labels))
 
     def made(self) -> Dialect:
         dubbo = self.dubbo or DubboSettings()
         return known.dialect(
-            self.dialect,
-            known.Options(
-                names=self.ports.value(),
-                listener=self.listener or "",
-                protocol=dubbo.protocol,
-                group=dubbo.group,
-                version=dubbo.version,
-            ),
+            self.dialect, dubbo.options()._replace(names=self.ports.value(), listener=self.listener or "")
         )
 
     @model_validator(mode="after")
     def _understood(self) -> Self:
         if self.listener is not None and self.dialect != "kafka":
             raise ValueError(f"`listener` is one of Kafka's; remove it, for dialect {self.dialect} has none")
-        if self.dubbo is not None and not self.dialect.startswith("dubbo"):
-            raise ValueError(f"`dubbo` is about dialects of Dubbo's; remove it, for the dialect is {self.dialect}")
-        return self
+        return _about_dubbo(self, self.dialect, self.dubbo)
+
+
+class TreeExportSettings(PlaceSettings, ExportSettings):
+    """A tree that is written: a record for each endpoint, in the manner of its dialect."""
+
+    dialect: known.WrittenName
+    ephemeral: bool = Field(default=False, description="whether records end with the bridge, instead of staying")
+    encoded: bool = Field(default=False, description="Nerve's path encoding: the record in its name too")
+    dubbo: DubboExportSettings | None = None
+
+    @property
+    def target(self) -> Target:
+        return Target(self.path)
+
+    def tree(self, namespace: str | None) -> Tree:
+        """The pattern; the namespace is the one that all of `services` are of, where none is given."""
+        spaces = {glob.partition("/")[0] for glob in self.services}
+        literal = not any(set(space) & set("*?") for space in spaces)
+        only = next(iter(spaces)) if literal and len(spaces) == 1 else namespace or ""
+        made = Tree.of(self.path, self.mapped(only, spaces if literal else None))
+        made.writable()
+        return made
+
+    def made(self) -> Written:
+        dubbo = self.dubbo or DubboExportSettings()
+        options = dubbo.options()._replace(names=self.ports.value(), ephemeral=self.ephemeral, encoded=self.encoded)
+        return known.written(self.dialect, options)
+
+    @model_validator(mode="after")
+    def _understood(self) -> Self:
+        if self.encoded and self.dialect != "nerve":
+            raise ValueError(f"`encoded` is about Nerve's names; remove it, for the dialect is {self.dialect}")
+        if self.dialect == "dubbo-app" and (self.dubbo is None or not self.dubbo.interfaces):
+            raise ValueError("an application of Dubbo's says what it serves; write `dubbo: {interfaces: [...]}`")
+        return _about_dubbo(self, self.dialect, self.dubbo)
 
 
 class Settings(RegistrySettings):
@@ -179,16 +243,31 @@ class Settings(RegistrySettings):
     )
     tls: TlsSettings | None = None
     auth: AuthSettings | None = None
-    trees: Annotated[Several[TreeSettings], Field(min_length=1)] = Field(description="what is read")
+    trees: Several[TreeSettings] = Field(default=(), description="what is read")
+    export: Several[TreeExportSettings] = Field(default=(), description="trees that are written")
 
     @property
     def session_timeout(self) -> float:
         return max(self.session, LONGEST)
 
     def open(self, kit: Kit) -> Source:
-        mirrors = [Mirror(one.tree(self.namespace), one.made()) for one in self.trees]
-        whole = Whole(mirrors, self.locality.value(), self.network, kit.mark)
-        return ZooKeeper(self._access, mirrors, whole, kit.clock)
+        """Without a mark nothing is known as ours, and nothing is written."""
+        access, mark = self._access, kit.mark
+        read = [Mirror(one.tree(self.namespace), one.made()) for one in self.trees]
+        written = (
+            {}
+            if mark is None
+            else {one: Trees([one.mirror], Locality(), "", mark) for one in self._targets(access, mark)}
+        )
+        place = f"zookeeper {self.hosts}"
+        trees = Trees(read, self.locality.value(), self.network, mark)
+        return ZooKeeper(place, access, Telling(place, read, trees, mark, written), kit.clock)
+
+    def _targets(self, access: Access, mark: Mark) -> Iterator[TreeTarget]:
+        for one in self.export:
+            tree, dialect = one.tree(self.namespace), one.made()
+            mirror = Mirror(tree, dialect, ours=True)
+            yield TreeTarget(one.target, tree, dialect, mirror, mark.owner, one.ephemeral, access.acl)
 
     async def sample(self, clock: Clock) -> Sequence[Sample]:
         trees = [(f"trees[{number}]", one.tree(self.namespace), one.made()) for number, one in enumerate(self.trees)]
@@ -203,9 +282,18 @@ class Settings(RegistrySettings):
     def _sound(self) -> Self:
         if not 1 <= self.session <= 60:
             raise ValueError("`session` is not between 1s and 60s; a server allows from 2 to 20 of its ticks")
-        for number, one in enumerate(self.trees):
-            try:
-                one.tree(self.namespace)
-            except ValueError as error:
-                raise ValueError(f"trees[{number}]: {error}") from None
+        if not self.trees and not self.export:
+            raise ValueError("says not what is read; write `trees:`")
+        for what, them in (("trees", self.trees), ("export", self.export)):
+            for number, one in enumerate(them):
+                try:
+                    one.tree(self.namespace)
+                except ValueError as error:
+                    raise ValueError(f"{what}[{number}]: {error}") from None
+        paths = [one.path for one in self.export]
+        for number, path in enumerate(paths):
+            if path in paths[:number]:
+                raise ValueError(
+                    f"export[{paths.index(path)}] and export[{number}] write the same tree, {path}; join them"
+                )
         return self

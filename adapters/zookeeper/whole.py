@@ -1,13 +1,13 @@
-"""The services of all trees, put together at the cost of what changed."""
+"""What all trees say, put together at the cost of what changed: the services of others, and what we hold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from adapters.zookeeper import members
-from adapters.zookeeper.members import Members, Scope, Told
+from adapters.zookeeper.members import OF_ANOTHER, Members, Revision, Scope, Told
 from adapters.zookeeper.mirror import Mirror
 from adapters.zookeeper.paths import Found, distinct
-from bridge.adapter import Problem
+from bridge.adapter import Holding, Holdings, Problem, Record, RecordKey, Target
 from bridge.kit.mark import Mark
 from bridge.model import Locality, Service, ServiceName, Services
 from bridge.table import Table
@@ -22,70 +22,112 @@ class _Known(NamedTuple):
     told: Told
 
 
-class Whole:
-    """`services` are what others than us say in the trees that are mirrored.
-
-    `locality` and `network` are those of what does not say its own; `mark` is ours, None where nothing is written.
-    """
+class Trees:
+    """Several trees as one view of their services; `touched` are the names of those that may say something else."""
 
     def __init__(self, mirrors: Sequence[Mirror], locality: Locality, network: str, mark: Mark | None) -> None:
-        self.services: Services = Table()
+        """`locality` and `network` are those of what does not say its own; `mark` is ours, None without one."""
+        self.touched: dict[ServiceName, None] = {}
         self._mirrors = mirrors
         self._locality = locality
         self._network = network
         self._mark = mark
         self._known: dict[Where, _Known] = {}
         self._of: dict[ServiceName, set[Where]] = {}
-        self._touched: dict[ServiceName, None] = {}
-        self._problems: dict[ServiceName, tuple[Problem, ...]] = {}
 
     def updates(self) -> Iterator[None]:
-        """Take up what changed in the mirrors, a service in each step; `services` are new after the last one."""
+        """Take up what changed in the mirrors, a service in each step."""
         for number, mirror in enumerate(self._mirrors):
             for path in sorted(mirror.changed):
-                self._touched.update(dict.fromkeys(self._look((number, path), mirror)))
+                self._look((number, path), mirror)
                 mirror.changed.discard(path)
                 yield
-        if self._touched:
-            self.services = self.services.with_({name: self._service(name) for name in self._touched})
-            self._touched.clear()
+
+    def touch(self) -> None:
+        """Every service may say something else."""
+        self.touched.update(dict.fromkeys(self._of))
+
+    def told(self, name: ServiceName) -> tuple[list[Told], tuple[Problem, ...]]:
+        """What each node of a service says, and which are left out since they only come to the same name."""
+        places = sorted(self._of.get(name, ()))
+        kept, problems = distinct(self._known[where].found for where in places)
+        paths = {found.path for found in kept}
+        return [self._known[where].told for where in places if where[1] in paths], problems
 
     def problems(self) -> Iterator[Problem]:
-        """Those of the trees, and then of the services by their names."""
+        """Those of the trees themselves."""
         for mirror in self._mirrors:
             yield from (mirror.problems[path] for path in sorted(mirror.problems))
-        for name in sorted(self._problems):
-            yield from self._problems[name]
 
-    def _look(self, where: Where, mirror: Mirror) -> list[ServiceName]:
-        """Read one service's node again; the names of services that this touches."""
+    def _look(self, where: Where, mirror: Mirror) -> None:
+        """Read one service's node again."""
         before = self._known.pop(where, None)
         node = mirror.nodes.get(where[1])
         if node is None:
-            if before is None:
-                return []
-            self._of[before.found.service].discard(where)
-            return [before.found.service]
+            if before is not None:
+                self._forget(before.found.service, where)
+            return
         found, known = node.found, before.members if before is not None else {}
         read = members.take(mirror.dialect, node.children.values(), known)
         self._known[where] = _Known(found, read, members.tell(mirror.dialect, read, self._scope(found), self._mark))
         self._of.setdefault(found.service, set()).add(where)
-        return [found.service]
+        self.touched[found.service] = None
+
+    def _forget(self, name: ServiceName, where: Where) -> None:
+        self._of[name].discard(where)
+        if not self._of[name]:
+            del self._of[name]
+        self.touched[name] = None
 
     def _scope(self, found: Found) -> Scope:
         place = Locality(*(own or base for own, base in zip(found.locality, self._locality, strict=True)))
         return Scope(found.service, found.path, place, self._network, found.metadata)
 
+
+class Whole:
+    """`services` are what others than us say in the trees that are read; `holdings` what is ours where we write."""
+
+    def __init__(self, read: Trees, written: Mapping[Target, Trees], ephemeral: Collection[Target] = ()) -> None:
+        """`ephemeral` are the targets whose records end with our session."""
+        self.services: Services = Table()
+        self._session = 0
+        self._ephemeral = ephemeral
+        self.holdings: dict[Target, Holdings] = {target: Table() for target in written}
+        self._read = read
+        self._written = written
+        self._problems: dict[ServiceName, tuple[Problem, ...]] = {}
+
+    def renew(self, session: int) -> None:
+        """This is our session from now on: what ends with another one is to be written anew before it is gone."""
+        if session != self._session:
+            self._session = session
+            for target in self._ephemeral:
+                self._written[target].touch()
+
+    def updates(self) -> Iterator[None]:
+        """Take up what changed, a service in each step; `services` and `holdings` are new after the last one."""
+        for trees in (self._read, *self._written.values()):
+            yield from trees.updates()
+        self.services = self.services.with_({name: self._service(name) for name in self._read.touched})
+        self._read.touched.clear()
+        for target, trees in self._written.items():
+            session = self._session if target in self._ephemeral else None
+            changes = {name: _holding(trees.told(name)[0], session) for name in trees.touched}
+            self.holdings[target] = self.holdings[target].with_(
+                {name: now for name, now in changes.items() if now != self.holdings[target].get(name)}
+            )
+            trees.touched.clear()
+
+    def problems(self) -> Iterator[Problem]:
+        """Those of the trees, and then of the services by their names."""
+        yield from self._read.problems()
+        for name in sorted(self._problems):
+            yield from self._problems[name]
+
     def _service(self, name: ServiceName) -> Service | None:
         """The service as all of its nodes say it; one without instances is none, for many such are left behind."""
         self._problems.pop(name, None)
-        places = sorted(self._of[name])
-        if not places:
-            del self._of[name]
-            return None
-        kept, misspelled = distinct(self._known[where].found for where in places)
-        paths = {found.path for found in kept}
-        them = [self._known[where].told for where in places if where[1] in paths]
+        them, misspelled = self._read.told(name)
         service, differing = members.service(name, them)
         problems = (*misspelled, *(problem for told in them for problem in told.problems), *differing)
         if problems:
@@ -94,3 +136,29 @@ class Whole:
             return None
         stood = self.services.get(name)
         return stood if stood == service else service
+
+
+def _holding(them: Iterable[Told], session: int | None) -> Holding | None:
+    """What is ours of a service, wherever in a target it stands; None when it is nothing.
+
+    With a `session`, what does not end with that one says something else than what is wanted.
+    """
+    records: dict[RecordKey, Record] = {}
+    taken: dict[RecordKey, str] = {}
+    endpoints = {}
+    for told in them:
+        for record in told.holding.records:
+            again = record.key in records
+            its = RecordKey(f"{record.key}~again~{record.revision}") if again else record.key
+            stays = session is None or (isinstance(record.revision, Revision) and record.revision.session == session)
+            content = record.content if stays else OF_ANOTHER + record.content
+            records[its] = Record(its, record.service, content, record.revision)
+        endpoints.update({endpoint.id: endpoint for endpoint in told.holding.endpoints})
+        taken.update(told.holding.taken)
+    if not records and not taken:
+        return None
+    return Holding(
+        tuple(records[its] for its in sorted(records)),
+        tuple(endpoints[its] for its in sorted(endpoints)),
+        tuple(sorted((its, who) for its, who in taken.items() if its not in records)),
+    )

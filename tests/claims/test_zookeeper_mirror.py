@@ -9,7 +9,7 @@ from adapters.zookeeper.dialects.nerve import Nerve
 from adapters.zookeeper.mirror import JAVA_LIMIT, Mirror
 from adapters.zookeeper.operations import NO_AUTH, NO_NODE, Children, Get
 from adapters.zookeeper.paths import Mapped, Tree
-from adapters.zookeeper.whole import Whole
+from adapters.zookeeper.whole import Trees, Whole
 from bridge.kit.mark import Mark
 from bridge.model import NOWHERE, Locality
 from tests.builders import name
@@ -36,7 +36,7 @@ class Seen:
     def __init__(self, znodes: Znodes, *mirrors: Mirror, mark: Mark | None = None, place: Locality = NOWHERE) -> None:
         self.znodes = znodes
         self.mirrors = mirrors
-        self.whole = Whole(mirrors, place, "", mark)
+        self.whole = Whole(Trees(mirrors, place, "", mark), {})
 
     def look(self) -> dict[str, list[str]]:
         """Every service, and its endpoints."""

@@ -14,6 +14,7 @@ from bridge.kit.settings import explain_errors
 from bridge.testing.clock import FakeClock
 
 SMALL = "name: zk\nkind: zookeeper\nhosts: zk1\nnamespace: shop\n"
+EXPORT = "export:\n  - {{path: '/s/{{name}}', services: ['shop/*'], from: [vms], {}}}\n"
 TREES = "trees: [{path: '/services/{name}', dialect: curator}]\n"
 
 
@@ -45,6 +46,9 @@ trees:
     ports: {default: http, additional: keep}
   - {path: "/dubbo/{name}", dialect: dubbo, namespace: shop, dubbo: {version: 1.0.0}, names: {com.ex.Foo: shop/foo}}
   - {path: /brokers/ids, dialect: kafka, namespace: data, name: kafka, listener: INTERNAL}
+export:
+  - {path: "/smartstack/services/{name}", dialect: nerve, services: ["shop/*"], from: [k8s], ephemeral: false}
+  - {path: "/{namespace}/{name}", dialect: curator, namespace: "{namespace}", services: ["a/*", "b/x"], from: [k8s]}
 locality: {region: eu, zone: dc1}
 network: dc1
 addresses: [10.20.0.0/16]
@@ -72,8 +76,8 @@ def test_hosts_are_read_as_zookeeper_writes_them(hosts: str, read: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (SMALL, "bridge.yaml:1: trees: is required; add it"),
-        (SMALL + "trees: []\n", "bridge.yaml:5: trees: "),
+        (SMALL, "bridge.yaml:1: says not what is read; write `trees:`"),
+        (SMALL + "trees: []\n", "says not what is read"),
         (SMALL.replace("zk1", "zk1:99999") + TREES, "bridge.yaml:3: hosts: 'zk1:99999': port '99999' is not between"),
         (SMALL.replace("zk1", "zk1:2181//") + TREES, "bridge.yaml:3: hosts: '//' is no chroot"),
         (SMALL.replace("zk1", "2001:db8::1") + TREES, "an IPv6 address with a port stands in brackets"),
@@ -99,6 +103,26 @@ def test_hosts_are_read_as_zookeeper_writes_them(hosts: str, read: str) -> None:
         ),
         (SMALL + "trees: [{path: '/s/{name}', dialect: nerve, dubbo: {}}]\n", "`dubbo` is about dialects of Dubbo's"),
         (SMALL + "trees: [{path: '/s/{name}', dialect: nerve, names: {a: B}}]\n", "'B' is not a lower-case DNS label"),
+        (SMALL + EXPORT.format("dialect: kafka"), "export[0].dialect: must be 'curator'"),
+        (SMALL + EXPORT.format("dialect: curator, encoded: true"), "`encoded` is about Nerve's names; remove it"),
+        (SMALL + EXPORT.format("dialect: dubbo-app"), "says what it serves; write `dubbo: {interfaces: [...]}`"),
+        (SMALL + EXPORT.format("dialect: nerve, dubbo: {}"), "`dubbo` is about dialects of Dubbo's"),
+        (
+            SMALL + EXPORT.format("dialect: nerve").replace("/s/{name}", "/s/{zone}/{name}"),
+            "export[0]: {zone} of the path says nothing",
+        ),
+        (
+            SMALL + EXPORT.format("dialect: nerve, where: {zone: [a, b]}").replace("/s/{name}", "/s/{zone}/{name}"),
+            "export[0]: a service does not say what {zone} is; say it under `where:`, with one value",
+        ),
+        (
+            SMALL.replace("namespace: shop\n", "") + EXPORT.format("dialect: nerve").replace("shop/*", "*/*"),
+            "export[0]: a tree needs `namespace:`",
+        ),
+        (
+            SMALL + EXPORT.format("dialect: nerve") + EXPORT.format("dialect: plain").removeprefix("export:\n"),
+            "export[0] and export[1] write the same tree, /s/{name}; join them",
+        ),
         (SMALL + TREES + "tree: 1\n", "bridge.yaml:6: tree: unknown key; did you mean 'trees'?"),
     ],
 )

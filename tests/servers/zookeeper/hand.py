@@ -96,6 +96,12 @@ class Hand:
         with suppress(NoNodeError):
             await self.do(self.kazoo.delete, path, recursive=True)
 
+    async def there(self, path: str) -> bool:
+        return await self.do(self.kazoo.exists, path) is not None
+
+    async def stat(self, path: str) -> Any:
+        return await self.do(self.kazoo.exists, path)
+
     async def names(self, path: str) -> list[str]:
         """Its children, sorted; none of a node that is not there."""
         try:

@@ -1,0 +1,242 @@
+"""What is written into a ZooKeeper: each change a transaction that first checks the claim last written."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from adapters.zookeeper import claims
+from adapters.zookeeper.dialects.dialect import Beside
+from adapters.zookeeper.line import Line
+from adapters.zookeeper.mirror import JAVA_LIMIT, shown
+from adapters.zookeeper.operations import (
+    EXISTS,
+    NO_AUTH,
+    NO_NODE,
+    NOT_EMPTY,
+    VERSION,
+    Acl,
+    Answer,
+    Check,
+    Children,
+    Create,
+    Get,
+    Listing,
+    Multi,
+    Node,
+    Operation,
+    Part,
+    Put,
+    Refused,
+)
+from adapters.zookeeper.target import TreeTarget, Write
+from bridge.adapter import Change, Claim, Holdings, Problem, Record, RecordKey, Remove, Target
+from bridge.errors import BridgeError, Conflict, Denied, Rejected, Unavailable
+from bridge.model import Service, ServiceName
+
+DIGITS: Final = 14
+"""Bytes that a sequential name and its place in a list have besides what we give it."""
+
+READY: Final = 2.0
+"""Seconds for which a connection that was lost a moment ago is waited for."""
+
+TIMES: Final = 5
+"""How often something is tried that others undo meanwhile: a server deletes containers that are empty."""
+
+
+class _Fence(NamedTuple):
+    path: str
+    version: int
+
+
+class Sink:
+    """Writes the targets of one registry, over whichever line it is given."""
+
+    def __init__(self, place: str, targets: Iterable[TreeTarget], acl: Sequence[Acl]) -> None:
+        """`acl` is that of claims."""
+        self.line: Line | None = None
+        self._place = place
+        self._targets = {one.target: one for one in targets}
+        self._acl = acl
+        self._fences: dict[Target, _Fence] = {}
+        self._besides = asyncio.Lock()  # what several services have their word in is written by one after the other
+        self._tried: dict[Target, set[RecordKey]] = {target: set() for target in self._targets}
+        """Sequential znodes whose making was asked for, and that were not seen yet: a second one would be a double."""
+
+    def fit(self, target: Target, service: Service) -> tuple[Sequence[Record], Sequence[Problem]]:
+        """See `bridge.adapter.Sink`."""
+        return self._targets[target].fit(service)
+
+    def seen(self, target: Target, holdings: Holdings) -> None:
+        """This stands there now."""
+        for key in list(self._tried[target]):
+            holding = holdings.get(ServiceName(*key.split("/", 2)[:2]))
+            if holding is not None and any(one.key == key for one in holding.records):
+                self._tried[target].discard(key)
+
+    async def apply(self, target: Target, change: Change) -> None:
+        """See `bridge.adapter.Sink`."""
+        one, key = self._targets[target], change.record.key
+        try:
+            write = one.write(change)
+        except ValueError as error:
+            raise Rejected(f"{target}: {key}: {error}") from None
+        where = f"{self._place}: {shown(write.parent)}: {key.rpartition('/')[2]}"
+        await self._compare(write, where)
+        if write.once:
+            await self._once(target, key, write, where)
+        if any(isinstance(part, Create) for part in write.parts):
+            self._fits(one, write, where)
+            async with self._besides:
+                for beside in write.beside:
+                    await self._beside(target, beside, where)
+        refused = await self._commit(target, write, where)
+        if write.once and refused is not None:
+            self._tried[target].discard(key)
+        if isinstance(change, Remove):
+            self._tried[target].discard(key)
+        if refused is not None:
+            raise self._reaction(refused, where)
+
+    async def claim(self, target: Target, claim: Claim) -> None:
+        """See `bridge.adapter.Sink`."""
+        owner = self._targets[target].owner
+        path, data = claims.path(claim.owner, target), claims.written(claim, target)
+        if claim.revision is None:
+            await self._parents(path.rpartition("/")[0], None, self._place)
+            fence = _Fence(path, 0)
+            asked: Operation = Create(path, data, self._acl)
+        elif isinstance(claim.revision, claims.Revision):
+            (stands,) = await self._ask(Get(path))
+            if not isinstance(stands, Node) or stands.stat.created != claim.revision.created:
+                raise self._taken(path)
+            fence = _Fence(path, claim.revision.version + 1)
+            asked = Put(path, data, claim.revision.version)
+        else:
+            raise self._taken(path)
+        line = await self._ready()
+        if claim.owner == owner:
+            self._fences[target] = fence  # what is asked after this is done after it, or not at all
+        (answer,) = await line.ask(asked)
+        if isinstance(answer, Refused):
+            if answer.word == NO_AUTH:
+                raise Denied(f"{self._place}: {path}: may not be written by us; give us `cdrw` below {claims.ROOT}")
+            raise self._taken(path)
+
+    async def _ready(self) -> Line:
+        if self.line is None:
+            raise Unavailable(f"{self._place}: is not connected; it is written once it has been read")
+        line = self.line
+        await line.ready(READY)
+        return line
+
+    async def _ask(self, *asked: Operation) -> list[Answer]:
+        return await (await self._ready()).ask(*asked)
+
+    async def _fenced(self, target: Target | None, parts: tuple[Part, ...], where: str) -> Refused | None:
+        """Do all of these, if nobody else has claimed the target since; what the server did not do, and why.
+
+        Without a target nothing is checked first. Between the look at our own claim and the asking nothing else is
+        asked: a server does what it is asked over one session in its order.
+        """
+        line = await self._ready()
+        fence = self._fences.get(target) if target is not None else None
+        checks = (Check(fence.path, fence.version),) if fence is not None else ()
+        (answer,) = await line.ask(Multi((*checks, *parts)))
+        if not isinstance(answer, Refused):
+            return None
+        if fence is not None and answer.part < len(checks):
+            raise Conflict(f"{where}: {self._taken(fence.path)}")
+        return answer._replace(part=answer.part - len(checks))
+
+    async def _compare(self, write: Write, where: str) -> None:
+        """Conflict unless what is replaced stands there as it was seen.
+
+        The transaction names its version too; but a znode that was deleted and made again by somebody else begins with
+        the versions that ours had.
+        """
+        if write.stands is None or not write.stands.created:
+            return
+        (node,) = await self._ask(Get(write.stands.path))
+        if isinstance(node, Refused) and node.word != NO_NODE:
+            raise self._reaction(node, where)
+        if not isinstance(node, Node) or (node.stat.created, node.stat.version) != write.stands[1:3]:
+            raise Conflict(f"{where}: is gone, or was changed by somebody else; it is observed again")
+
+    async def _once(self, target: Target, key: RecordKey, write: Write, where: str) -> None:
+        """Conflict when the server gave a number to this one already, and the answer was lost, or is not seen yet."""
+        tried = self._tried[target]
+        if key in tried:
+            (listing,) = await self._ask(Children(write.parent))
+            if isinstance(listing, Listing) and any(name.startswith(write.once) for name in listing.names):
+                raise Conflict(f"{where}: stands there already; it is observed again")
+        tried.add(key)
+
+    def _fits(self, target: TreeTarget, write: Write, where: str) -> None:
+        """Rejected when its readers could not have the list of children any more."""
+        made = [part.path.rpartition("/")[2] for part in write.parts if isinstance(part, Create)]
+        size = target.mirror.size(write.parent) + sum(len(name.encode()) + DIGITS for name in made)
+        if size > JAVA_LIMIT:
+            raise Rejected(
+                f"{where}: the names beside it would come to {size:,} bytes, and clients written in Java take "
+                f"{JAVA_LIMIT:,}; export fewer endpoints of this service"
+            )
+
+    async def _commit(self, target: Target, write: Write, where: str) -> Refused | None:
+        """Make it, with the znodes above it where they are missing; what the server did not do, and why."""
+        for _ in range(TIMES):
+            refused = await self._fenced(target, write.parts, where)
+            if refused is None or refused.word != NO_NODE or not isinstance(write.parts[refused.part], Create):
+                return refused
+            await self._parents(write.parent, target, where)
+        raise Conflict(f"{where}: what is above it is deleted again and again; it is observed again")
+
+    async def _parents(self, path: str, target: Target | None, where: str) -> None:
+        """Make the znodes down to this one; they are everybody's, and stay."""
+        parts = path[1:].split("/")
+        for end in range(1, len(parts) + 1):
+            create = Create("/" + "/".join(parts[:end]))
+            refused = await self._fenced(target, (create,), where)
+            if refused is not None and refused.word != EXISTS:
+                raise self._reaction(refused, f"{where}: {shown(create.path)}")
+
+    async def _beside(self, target: Target, beside: Beside, where: str) -> None:
+        """Have something stand elsewhere; what others have there stays."""
+        for _ in range(TIMES):
+            (node,) = await self._ask(Get(beside.path))
+            if isinstance(node, Node):
+                entries = node.data.split(b",")
+                if not beside.one_of_many or beside.data in entries:
+                    return
+                put: Part = Put(beside.path, b",".join([*filter(None, entries), beside.data]), node.stat.version)
+            elif isinstance(node, Refused) and node.word == NO_NODE:
+                await self._parents(beside.path.rpartition("/")[0], target, where)
+                put = Create(beside.path, beside.data)
+            else:
+                raise self._reaction(node, where)
+            refused = await self._fenced(target, (put,), where)
+            if refused is None:
+                return
+            if refused.word not in (VERSION, EXISTS, NO_NODE):
+                raise self._reaction(refused, where)
+        raise Conflict(f"{where}: {shown(beside.path)} is changed again and again; it is observed again")
+
+    def _taken(self, path: str) -> Conflict:
+        return Conflict(
+            f"{self._place}: {path}: another one has claimed it, or removed the claim; it is observed again"
+        )
+
+    def _reaction(self, refused: object, where: str) -> BridgeError:
+        """The error that says how to react to what a server did not do."""
+        if not isinstance(refused, Refused):
+            return Unavailable(f"{where}: was answered by something else; it is tried again")
+        match refused.word:
+            case word if word == NO_AUTH:
+                return Denied(
+                    f"{where}: may not be written by us; give us `cdrw` there, or correct `auth`", whole=False
+                )
+            case word if word == NOT_EMPTY:
+                return Rejected(f"{where}: has children, which are not ours to delete; delete them")
+            case word if word in (EXISTS, VERSION, NO_NODE):
+                return Conflict(f"{where}: {refused.what}; it is observed again")
+            case _:
+                return Rejected(f"{where}: the server refuses it: {refused.what}")

@@ -1,0 +1,102 @@
+"""A tree that is written: what a change of a record comes to in znodes.
+
+Pure. Each change is one transaction, and creates before it deletes where readers never read data twice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from adapters.zookeeper import fitting
+from adapters.zookeeper.dialects.dialect import Beside, Node, Said, Spelled, Written
+from adapters.zookeeper.members import OF_ANOTHER, Revision
+from adapters.zookeeper.mirror import Mirror
+from adapters.zookeeper.operations import ANY, OPEN, Acl, Create, Delete, Part, Put
+from adapters.zookeeper.paths import Tree
+from bridge.adapter import Change, Problem, Record, Remove, Target
+from bridge.kit.place import excerpt
+from bridge.model import Service, ServiceName
+
+LARGEST = 512 * 1024
+"""Bytes of a record; a server ends the connection of whoever writes more than a megabyte."""
+
+
+class Write(NamedTuple):
+    """What a change comes to: one transaction of `parts`, below `parent`.
+
+    `stands` is the znode that is replaced or removed, in the state in which it must be; `once` the beginning of a name
+    that nobody may have there yet, "" where the server sees to that itself; `beside` what has to stand elsewhere first.
+    """
+
+    parts: tuple[Part, ...]
+    parent: str
+    stands: Revision | None = None
+    once: str = ""
+    beside: tuple[Beside, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class TreeTarget:
+    """Where one export is written. `acl` is that of records; what stands above them everybody may use."""
+
+    target: Target
+    tree: Tree
+    dialect: Written
+    mirror: Mirror
+    owner: str
+    ephemeral: bool = False
+    acl: Sequence[Acl] = OPEN
+
+    def fit(self, service: Service) -> tuple[Sequence[Record], Sequence[Problem]]:
+        """See `bridge.adapter.Sink`."""
+        try:
+            spelled = self._spelled(service.name)
+        except ValueError as error:
+            where = f"{str(service.name)[:150]!r}"
+            return (), (Problem("name", where, f"{error}; it is not written to {self.target}", service.name),)
+        return fitting.fit(self.dialect, spelled, service)
+
+    def write(self, change: Change) -> Write:
+        """What the change comes to; ValueError when it cannot be written."""
+        record = change.record
+        if isinstance(change, Remove):
+            stands = _revision(record)
+            return Write((self._delete(stands),), _above(stands.path), stands)
+        spelled = self._spelled(record.service)
+        node = self.dialect.node(Said(fitting.stem_of(record.key), record.content), self.owner)
+        if len(node.data) + len(node.name) > LARGEST:
+            raise ValueError(
+                f"its record has {len(node.data) + len(node.name):,} bytes, and at most {LARGEST:,} are written"
+            )
+        parent = f"{spelled.path}/{node.branch}" if node.branch else spelled.path
+        path = f"{parent}/{node.name}"
+        beside = self.dialect.beside(spelled)
+        if change.replaces is None:
+            return Write((self._create(path, node),), parent, None, node.name if node.sequential else "", beside)
+        stands = _revision(change.replaces)
+        lasts = bool(stands.session) is self.ephemeral and not change.replaces.content.startswith(OF_ANOTHER)
+        if stands.path == path and self.dialect.in_place and lasts:
+            return Write((Put(path, node.data, stands.version),), parent, stands, "", beside)
+        if stands.path == path:
+            return Write((self._delete(stands), self._create(path, node)), parent, stands, "", beside)
+        return Write((self._create(path, node), self._delete(stands)), parent, stands, "", beside)
+
+    def _spelled(self, service: ServiceName) -> Spelled:
+        path = self.tree.path(service)
+        return Spelled(path.rpartition("/")[2], path)
+
+    def _create(self, path: str, node: Node) -> Create:
+        return Create(path, node.data, self.acl, self.ephemeral, node.sequential)
+
+    def _delete(self, stands: Revision) -> Delete:
+        return Delete(stands.path, stands.version if stands.created else ANY)
+
+
+def _revision(record: Record) -> Revision:
+    if not isinstance(record.revision, Revision):
+        raise ValueError(f"{excerpt(record.key)} was never seen")  # noqa: TRY004  # told like the rest
+    return record.revision
+
+
+def _above(path: str) -> str:
+    return path.rpartition("/")[0] or "/"

@@ -1,0 +1,218 @@
+"""What is written into a real ZooKeeper, and what becomes of it there."""
+
+import asyncio
+import secrets
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adapters.zookeeper.settings import Settings
+from bridge.adapter import Put, Remove, Sink
+from bridge.errors import Conflict, Rejected
+from bridge.kit import Kit
+from bridge.kit.mark import Mark
+from bridge.model import Endpoint, Port, Service, ServiceName
+from bridge.runtime.clock import SystemClock
+from bridge.testing.conformance.samples import OURS, THEIRS, WEB, service
+from bridge.testing.conformance.wrote import writing
+from bridge.testing.proxy import FaultProxy
+from tests.servers.zookeeper.bench import ZooKeeperBench
+from tests.servers.zookeeper.hand import Hand
+from tests.servers.zookeeper.server import ZooKeeper
+
+PORTS = (Port("http", 8080),)
+
+
+async def names(hand: Hand, bench: ZooKeeperBench, name: str = "web") -> list[str]:
+    return await hand.names(f"{bench.root}/{name}")
+
+
+async def test_a_znode_that_is_made_ends_with_the_bridge_only_where_it_is_told_to(
+    hand: Hand, proxy: FaultProxy
+) -> None:
+    stays = await ZooKeeperBench.made(hand, proxy)
+    ends = await ZooKeeperBench.made(hand, proxy, ephemeral=True)
+    for bench, left in ((stays, 3), (ends, 0)):
+        async with writing(bench) as wrote:
+            await wrote.say(WEB)
+            assert len(await names(hand, bench)) == 3
+        assert len(await names(hand, bench)) == left
+
+
+async def test_what_ends_with_a_session_of_before_is_written_anew_before_it_is_gone(
+    hand: Hand, proxy: FaultProxy
+) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy, ephemeral=True)
+    async with writing(bench) as before:
+        await before.say(WEB)
+        async with writing(bench, term=0) as wrote:
+            changes = wrote.plan(WEB)
+            assert len(changes) == 3
+            await wrote.say(WEB)
+            seen = {path: (await hand.stat(path)).ephemeralOwner for path in await hand.all(f"{bench.root}/web")}
+            assert len(set(seen.values()) - {0}) == 1
+        # and when the session that they end with now is gone, they are
+        assert await names(hand, bench) == []
+
+
+async def test_a_change_is_made_before_the_old_one_ends_where_data_are_read_once(hand: Hand, proxy: FaultProxy) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy, "nerve")
+    async with writing(bench) as wrote:
+        await wrote.say(service("web", "10.20.0.1"))
+        (before,) = await names(hand, bench)
+        seen: list[set[str]] = []
+        heavier = Service.of(WEB.name, [Endpoint("10.20.0.1", PORTS, weight=7)])
+        for change in wrote.plan(heavier):
+            await wrote.apply(change)
+            seen.append(set(await names(hand, bench)))
+        assert before in seen[0]
+        assert len(seen[0]) == 2
+        assert before not in seen[1]
+
+
+@pytest.mark.promise("R-17")
+async def test_what_a_hand_edited_is_put_right_by_a_new_znode_where_data_are_read_once(
+    hand: Hand, proxy: FaultProxy
+) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy, "serverset")
+    async with writing(bench) as wrote:
+        (record,) = (await wrote.say(service("web", "10.20.0.1"))).records
+        await bench.edit(OURS, record)
+        await wrote.watched.until(lambda: bool(wrote.plan(service("web", "10.20.0.1"))), "the edit")
+        (change,) = wrote.plan(service("web", "10.20.0.1"))
+        assert isinstance(change, Put)
+        (before,) = await names(hand, bench)
+        await wrote.apply(change)
+        (after,) = await names(hand, bench)
+        assert after != before
+
+
+@pytest.mark.promise("R-18", "law-5")
+async def test_a_znode_that_somebody_made_anew_at_our_place_is_not_ours_any_more(hand: Hand, proxy: FaultProxy) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy, "plain")
+    async with writing(bench) as wrote:
+        (record,) = (await wrote.say(service("web", "10.20.0.1"))).records
+        heavier = Service.of(WEB.name, [Endpoint("10.20.0.1", PORTS, weight=7)])
+        stale = [*wrote.plan(heavier), Remove(record)]
+        path = f"{bench.root}/web/10.20.0.1:8080"
+        await hand.remove(path)
+        await hand.make(path, b"theirs")
+        for change in stale:
+            with pytest.raises(Conflict):
+                await wrote.apply(change)
+        assert await hand.read(path) == b"theirs"
+
+
+@pytest.mark.promise("R-20", "law-6")
+async def test_a_leader_of_before_cannot_write_whatever_it_knows(hand: Hand, proxy: FaultProxy) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy)
+    async with writing(bench) as old:
+        await old.say(WEB)
+        changes = old.plan(service("web", "10.20.0.8"))
+        async with writing(bench, term=2):
+            stood = await names(hand, bench)
+            for change in changes:
+                with pytest.raises(Conflict):
+                    await old.apply(change)
+            assert await names(hand, bench) == stood
+
+
+async def test_a_claim_and_writes_that_go_side_by_side_do_not_fence_each_other_off(
+    hand: Hand, proxy: FaultProxy
+) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy)
+    async with writing(bench) as wrote:
+        them = [service(f"s{number}", f"10.20.5.{number + 1}") for number in range(60)]
+
+        async def beat() -> None:
+            for _ in range(5):
+                (claim,) = wrote.claims()
+                await wrote.sink.claim(wrote.target, replace(claim, beat=claim.beat + 30))
+                await wrote.watched.until(lambda before=claim: wrote.claims() != (before,), "the beat")
+
+        beating = asyncio.create_task(beat())
+        await asyncio.gather(*(wrote.apply(change) for one in them for change in wrote.plan(one)))
+        await beating
+        await wrote.watched.until(lambda: not any(map(wrote.plan, them)), "all of them")
+
+
+async def test_a_list_of_children_stays_within_what_clients_in_java_take(hand: Hand, proxy: FaultProxy) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy)
+    await hand.make(f"{bench.root}/web")
+    many = 4_280
+    await hand.many((f"{bench.root}/web/{number:04}-{'x' * 236}", b"{}") for number in range(many))
+    async with writing(bench) as wrote:
+        (change, *_) = wrote.plan(WEB)
+        with pytest.raises(Rejected) as refused:
+            await wrote.apply(change)
+        assert "clients written in Java take 1,048,575" in str(refused.value)
+        assert len(await names(hand, bench)) == many
+
+
+async def test_a_parent_that_vanishes_is_made_again_and_stays(hand: Hand, proxy: FaultProxy) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy)
+    async with writing(bench) as wrote:
+        await wrote.say(WEB)
+        await hand.remove(bench.root)
+        await wrote.watched.until(lambda: bool(wrote.plan(WEB)), "that all is gone")
+        for change in wrote.plan(WEB):
+            await wrote.apply(change)
+        assert len(await names(hand, bench)) == 3
+
+
+async def test_applications_of_dubbo_are_mapped_before_they_are_there_and_others_stay_mapped(
+    hand: Hand, proxy: FaultProxy
+) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy, "dubbo-app")
+    mapping = f"{bench.root}-dubbo/mapping/com.ex.Foo"
+    await hand.make(mapping, b"legacy")
+    async with writing(bench) as wrote:
+        await wrote.say(WEB)
+        await wrote.say(service("api", "10.20.0.9"))
+        assert await hand.read(mapping) == b"legacy,web,api"
+        (revision,) = await hand.names(f"{bench.root}-dubbo/metadata/web")
+        assert revision.encode() in await hand.read(f"{bench.root}/web/{(await names(hand, bench))[0]}")
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> str:
+    path = tmp_path / "secret"
+    path.write_text("bridge:canary")
+    return str(path)
+
+
+async def test_where_we_are_known_only_we_may_change_our_records_and_everybody_reads_them(
+    standing: ZooKeeper, hand: Hand, secret: str
+) -> None:
+    root = f"/services-{secrets.token_hex(4)}"
+    place = {"path": f"{root}/{{name}}", "dialect": "nerve"}
+    made = Settings.model_validate(
+        {
+            "name": "zk", "kind": "zookeeper", "hosts": standing.hosts, "auth": {"file": secret},
+            "export": [{**place, "services": ["shop/*"], "from": ["vms"]}],
+        }
+    ).open(Kit("zk", SystemClock(), Mark("prod", "one")))  # fmt: skip
+    assert isinstance(made, Sink)
+    target = f"{root}/{{name}}"
+    views = made.observe()
+    view = await anext(views)
+    assert view.held[target].holdings == {}
+    records, _ = made.fit(target, Service.of(ServiceName("shop", "web"), [Endpoint("10.0.0.1", PORTS)]), None)  # type: ignore[arg-type]
+    await made.apply(target, Put(records[0], None))  # type: ignore[arg-type]
+    await views.aclose()  # type: ignore[attr-defined]
+    (name,) = await hand.names(f"{root}/web")
+    acls, _ = await hand.do(hand.kazoo.get_acls, f"{root}/web/{name}")
+    assert sorted((one.id.scheme, one.perms) for one in acls) == [("digest", 31), ("world", 1)]
+    (open_,), _ = await hand.do(hand.kazoo.get_acls, f"{root}/web")
+    assert (open_.id.scheme, open_.perms) == ("world", 31)
+
+
+@pytest.mark.promise("R-19")
+async def test_the_claims_of_others_are_told_to_who_only_reads(hand: Hand, proxy: FaultProxy) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy)
+    async with writing(bench, THEIRS):
+        views = bench.open().observe()
+        view = await anext(views)
+        assert [(of, claim.owner) for of, claim in view.others] == [(f"{bench.root}/{{name}}", THEIRS.owner)]
+        await views.aclose()
