@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from adapters.kubernetes.candidate import Standing, Write
+from bridge.kit.candidate import Standing, Write
 
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 

@@ -75,6 +75,22 @@ class Client:
         """The last transaction that the server has told of."""
         return self._owner.zxid
 
+    async def up(self, within: float) -> None:
+        """Return when there is a connection; Unavailable or Denied when there will be none, within so many seconds."""
+        timer = asyncio.ensure_future(self._clock.sleep(within))
+        try:
+            while not self.connected:
+                if self._end is not None:
+                    raise self._end
+                if timer.done():
+                    raise Unavailable(f"{self._place}: {self._ear.why or 'no server answers'}; it is tried again")
+                self._changed.clear()
+                news = asyncio.ensure_future(self._changed.wait())
+                await asyncio.wait({timer, news}, return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+        finally:
+            timer.cancel()
+
     async def ask(self, *asked: Operation, within: float = PATIENCE) -> list[Answer]:
         """The answers, in order; Unavailable when one of them does not come within so many seconds, or Denied.
 

@@ -11,7 +11,6 @@ from adapters.zookeeper.dialects.dialect import Child, Dialect
 from adapters.zookeeper.dialects.guess import Guess, guess
 from adapters.zookeeper.operations import Children, Get, Listing, Node, Refused
 from adapters.zookeeper.paths import Tree
-from bridge.errors import Unavailable
 from bridge.kit import Clock
 from bridge.kit.settings import Sample
 
@@ -30,29 +29,12 @@ WITHIN: Final = 5.0
 
 async def sample(access: Access, trees: Sequence[tuple[str, Tree, Dialect]], clock: Clock) -> tuple[Sample, ...]:
     """One for each tree, under its name; Unavailable or Denied when there is no connection."""
-    changed = asyncio.Event()
-    client = Client(access, f"zookeeper {access.hosts}", clock, changed)
+    client = Client(access, f"zookeeper {access.hosts}", clock, asyncio.Event())
     try:
-        await _connected(client, access.hosts, changed, clock)
+        await client.up(WITHIN)
         return tuple([await _tree(client, *tree) for tree in trees])
     finally:
         await client.close()
-
-
-async def _connected(client: Client, hosts: str, changed: asyncio.Event, clock: Clock) -> None:
-    timer = asyncio.ensure_future(clock.sleep(WITHIN))
-    try:
-        while not client.connected:
-            if client.end is not None:
-                raise client.end
-            if timer.done():
-                raise Unavailable(f"zookeeper {hosts}: {client.why or 'no server answers'}")
-            changed.clear()
-            news = asyncio.ensure_future(changed.wait())
-            await asyncio.wait({timer, news}, return_when=asyncio.FIRST_COMPLETED)
-            news.cancel()
-    finally:
-        timer.cancel()
 
 
 async def _tree(client: Client, where: str, tree: Tree, dialect: Dialect) -> Sample:

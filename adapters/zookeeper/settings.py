@@ -1,17 +1,17 @@
 """What the configuration says of a registry of `kind: zookeeper`."""
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from adapters.zookeeper.access import Access, Auth, Tls
+from adapters.zookeeper.access import Access
 from adapters.zookeeper.dialects import known
 from adapters.zookeeper.dialects.dialect import Dialect, PortNames, Written
 from adapters.zookeeper.mirror import Mirror
 from adapters.zookeeper.paths import Mapped, Tree
+from adapters.zookeeper.reach import ReachSettings
 from adapters.zookeeper.registry import ZooKeeper
 from adapters.zookeeper.sample import sample
 from adapters.zookeeper.target import TreeTarget
@@ -19,82 +19,23 @@ from adapters.zookeeper.telling import Telling
 from adapters.zookeeper.whole import Trees
 from bridge.adapter import Source, Target
 from bridge.kit import Clock, Kit
-from bridge.kit.address import host_port
 from bridge.kit.mark import Mark
 from bridge.kit.names import port_name, service_name
-from bridge.kit.place import excerpt
 from bridge.kit.settings import (
-    ConfigPath,
-    Duration,
     ExportSettings,
     LocalitySettings,
     Name,
     RegistrySettings,
     Sample,
-    Secret,
     Several,
     Strict,
 )
 from bridge.model import Locality
 
-PORT: Final = 2181
-
 LONGEST: Final = 40.0
 """Seconds that a server gives at most, with its default tick, to those who register there."""
 
 Word = Annotated[str, Field(min_length=1, max_length=128)]
-
-
-def _hosts(text: str) -> str:
-    """`zk1:2181,zk2` with an optional chroot behind; ports are filled in."""
-    hosts, slash, chroot = text.partition("/")
-    made = []
-    for one in hosts.split(","):
-        said = one.strip()
-        host, port = host_port(said if re.search(r":[^\]]*$", said) else f"{said}:{PORT}")
-        made.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-    if slash and not re.fullmatch(r"(?:[^/\s]+/?)+", chroot):
-        raise ValueError(f"{excerpt(slash + chroot)} is no chroot; write such as zk1:2181,zk2:2181/app, or no slash")
-    return ",".join(made) + (slash + chroot.rstrip("/") if chroot else "")
-
-
-class TlsSettings(Strict):
-    """How a server is believed, and what is shown to it; `{}` believes whom the system does."""
-
-    ca: ConfigPath | None = Field(default=None, description="the authority of the servers; else the system's")
-    cert: ConfigPath | None = Field(default=None, description="a certificate of ours, for mTLS")
-    key: ConfigPath | None = Field(default=None, description="its key")
-    check_hostname: bool = Field(default=True, description="whether a certificate must be for the host in `hosts`")
-
-    @model_validator(mode="after")
-    def _both(self) -> Self:
-        if (self.cert is None) != (self.key is None):
-            raise ValueError("`cert` and `key` belong together; write both, or neither")
-        return self
-
-    def value(self) -> Tls:
-        return Tls(self.ca, self.cert, self.key, self.check_hostname)
-
-
-class AuthSettings(Strict):
-    """Who we are there: `user:password`, in a file or in the environment."""
-
-    scheme: Literal["digest", "sasl"] = Field(
-        default="digest", description="digest is ZooKeeper's own; sasl is DIGEST-MD5, which a server may demand"
-    )
-    file: ConfigPath | None = Field(default=None, description="a file with user:password")
-    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
-        default=None, description="an environment variable with user:password"
-    )
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.file is None) == (self.env is None):
-            raise ValueError("say where user:password is; write `file:` or `env:`, one of them")
-        return self
-
-    def value(self) -> Auth:
-        return Auth(self.scheme, Secret(file=self.file, env=self.env))
 
 
 class PortsSettings(Strict):
@@ -230,19 +171,10 @@ class TreeExportSettings(PlaceSettings, ExportSettings):
         return _about_dubbo(self, self.dialect, self.dubbo)
 
 
-class Settings(RegistrySettings):
+class Settings(RegistrySettings, ReachSettings):
     """Services that stand in a ZooKeeper, in the manner of Curator, Spring Cloud, Finagle, SmartStack and others."""
 
     kind: Literal["zookeeper"] = Field(description="which adapter reads it")
-    hosts: Annotated[str, AfterValidator(_hosts)] = Field(
-        description="the servers, with commas between them, and a chroot behind the last one where there is one",
-        examples=["zk1.dc1:2181,zk2.dc1:2181,zk3.dc1:2181/app"],
-    )
-    session: Duration = Field(
-        default="10s", validate_default=True, description="how long a server waits for us; from 1s to 60s"
-    )
-    tls: TlsSettings | None = None
-    auth: AuthSettings | None = None
     trees: Several[TreeSettings] = Field(default=(), description="what is read")
     export: Several[TreeExportSettings] = Field(default=(), description="trees that are written")
 
@@ -252,7 +184,7 @@ class Settings(RegistrySettings):
 
     def open(self, kit: Kit) -> Source:
         """Without a mark nothing is known as ours, and nothing is written."""
-        access, mark = self._access, kit.mark
+        access, mark = self.access(), kit.mark
         read = [Mirror(one.tree(self.namespace), one.made()) for one in self.trees]
         written = (
             {}
@@ -271,17 +203,10 @@ class Settings(RegistrySettings):
 
     async def sample(self, clock: Clock) -> Sequence[Sample]:
         trees = [(f"trees[{number}]", one.tree(self.namespace), one.made()) for number, one in enumerate(self.trees)]
-        return await sample(self._access, trees, clock)
-
-    @property
-    def _access(self) -> Access:
-        tls = None if self.tls is None else self.tls.value()
-        return Access(self.hosts, self.session, tls, None if self.auth is None else self.auth.value())
+        return await sample(self.access(), trees, clock)
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        if not 1 <= self.session <= 60:
-            raise ValueError("`session` is not between 1s and 60s; a server allows from 2 to 20 of its ticks")
         if not self.trees and not self.export:
             raise ValueError("says not what is read; write `trees:`")
         for what, them in (("trees", self.trees), ("export", self.export)):

@@ -8,11 +8,11 @@ import yaml
 from pydantic import ValidationError
 
 from adapters.kubernetes.access import Cluster
-from adapters.kubernetes.candidate import Standing, Write
 from adapters.kubernetes.election import LeaderSettings, deployment
 from adapters.kubernetes.lease import read, written
 from bridge.config import parse
 from bridge.errors import ConfigError
+from bridge.kit.candidate import Standing, Write
 from bridge.kit.mark import owner_name
 from bridge.runtime.clock import SystemClock
 

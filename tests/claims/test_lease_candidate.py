@@ -1,4 +1,4 @@
-from adapters.kubernetes.candidate import HIGHEST, RELEASED, Candidate, Standing, Timing, Write
+from bridge.kit.candidate import HIGHEST, RELEASED, Candidate, Standing, Timing, Write
 
 TIMING = Timing(lease=15.0, renew=10.0, retry=2.0)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.kubernetes.candidate import Candidate, Standing, Timing, Write
+from bridge.kit.candidate import Candidate, Standing, Timing, Write
 
 TIMING = Timing(lease=15.0, renew=10.0, retry=2.0)
 THREE = 3

@@ -1,8 +1,8 @@
-"""Who leads, as one Lease tells.
+"""Who leads, as one lease tells that all replicas read and replace, wherever it is kept.
 
 Sans-IO: what was read and written, and when, goes in; what to write next, and the term, come out. What two machines
-call the time is never compared. A Lease is free when it has not been seen to move for as long as it says itself, by
-our own monotonic clock, whoever holds it: one that nobody holds too, so that a Lease which is deleted, or emptied by
+call the time is never compared. A lease is free when it has not been seen to move for as long as it says itself, by
+our own monotonic clock, whoever holds it: one that nobody holds too, so that a lease which is deleted, or emptied by
 hand, frees nobody's lead before its holder's term is over.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from typing import Final, NamedTuple
 
 RELEASED: Final = 1.0
-"""Seconds after which a Lease that was given back is free; the API knows none shorter."""
+"""Seconds after which a lease that was given back is free; Kubernetes knows none shorter."""
 
 
 HIGHEST: Final = 2**31 - 1
@@ -26,7 +26,7 @@ class Timing(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A Lease as it stands there; `holder` is "" where nobody holds it, `moved` another one with each renewal."""
+    """A lease as it stands there; `holder` is "" where nobody holds it, `moved` another one with each renewal."""
 
     holder: str
     seconds: float
@@ -35,7 +35,7 @@ class Standing(NamedTuple):
 
 
 class Write(NamedTuple):
-    """What to put in the place of the Lease that was seen last, or to make where none was; `acquires`: the lead."""
+    """What to put in the place of the lease that was seen last, or to make where none was; `acquires`: the lead."""
 
     holder: str
     seconds: float
@@ -109,7 +109,7 @@ class Candidate:
             self._term = self._term[0], min(self._term[1], now)
 
     def release(self) -> Write | None:
-        """What gives a Lease of ours back; None where it is not ours."""
+        """What gives a lease of ours back; None where it is not ours."""
         standing = self._standing
         if standing is None or standing.holder != self._identity:
             return None

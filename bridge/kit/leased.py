@@ -1,0 +1,123 @@
+"""An election by one lease, which every replica reads and replaces by compare-and-set, wherever it is kept."""
+
+import asyncio
+import platform
+import random
+import secrets
+from collections.abc import AsyncIterator
+from typing import Protocol, Self
+
+import structlog
+from pydantic import Field, model_validator
+
+from bridge.errors import BridgeError, Conflict
+from bridge.kit import Clock
+from bridge.kit.candidate import Candidate, Standing, Timing, Write
+from bridge.kit.election import Shelf, Term
+from bridge.kit.settings import Duration, Strict
+
+_log = structlog.get_logger("bridge.election")
+
+
+class Lease(Protocol):
+    """Where the lease is kept."""
+
+    async def look(self) -> Standing | None:
+        """What stands there, None where nothing does; Unavailable or Denied when that is not known."""
+        ...
+
+    async def write(self, write: Write) -> Standing:
+        """Put this in the place of what was looked at or written last, and say what stands there then.
+
+        Raises Conflict when something else stands there by now, Denied, or Unavailable, after which it may stand there.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release what it holds; whoever looks again gets it again."""
+        ...
+
+
+class LeaseSettings(Strict):
+    """How long a lease lasts."""
+
+    lease: Duration = Field(default="15s", validate_default=True, description="others wait so long for a silent leader")
+    renew: Duration = Field(default="10s", validate_default=True, description="a leader that cannot renew stops then")
+    retry: Duration = Field(default="2s", validate_default=True, description="between two requests")
+
+    @property
+    def timing(self) -> Timing:
+        return Timing(self.lease, self.renew, self.retry)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.retry < self.renew < self.lease:
+            raise ValueError("`retry` must be less than `renew`, and `renew` less than `lease`")
+        if self.lease < 1 or self.retry < 0.1:
+            raise ValueError("`lease` is at least 1s, and `retry` at least 100ms")
+        return self
+
+
+class LeasedElection:
+    """One replica's part in the election; what it knows outlives a lease that is away."""
+
+    def __init__(self, lease: Lease, clock: Clock, *, deployment: str, timing: Timing, shelf: Shelf) -> None:
+        self.deployment = deployment
+        self.shelf = shelf
+        self.identity = f"{platform.node()[:100] or 'bridge'}_{secrets.token_hex(8)}"
+        self._lease = lease
+        self._timing = timing
+        self._clock = clock
+        self._candidate = Candidate(self.identity, timing)
+
+    async def terms(self) -> AsyncIterator[Term]:
+        """Yield where we stand at first, and whenever that is another."""
+        first, told = True, self._candidate.term
+        try:
+            while True:
+                await self._step()
+                if first or self._candidate.term != told:
+                    first, told = False, self._candidate.term
+                    yield Term(*(told or (0, self._clock.now())))
+                spread = random.random()  # noqa: S311  # it spreads load, no secret
+                await self._clock.sleep(self._candidate.pause(self._clock.now(), spread))
+        except (GeneratorExit, asyncio.CancelledError):
+            await self._give_back()
+            raise
+        finally:
+            await self._lease.close()
+
+    async def _step(self) -> None:
+        """One request, and another look where that found something else than expected."""
+        write = self._candidate.next(self._clock.now())
+        if write is None:
+            await self._look()
+            return
+        try:
+            await self._write(write)
+        except Conflict:
+            await self._look()
+
+    async def _look(self) -> None:
+        standing = await self._lease.look()
+        self._candidate.see(standing, self._clock.now())
+
+    async def _write(self, write: Write) -> None:
+        sent = self._clock.now()
+        standing = await self._lease.write(write)
+        self._candidate.wrote(standing, sent, self._clock.now())
+
+    async def _give_back(self) -> None:
+        self._candidate.lose(self._clock.now())
+        write = self._candidate.release()
+        if write is None:
+            return
+        try:
+            try:
+                await self._write(write)
+            except Conflict:  # the answer to a renewal may have been lost
+                await self._look()
+                if (write := self._candidate.release()) is not None:
+                    await self._write(write)
+        except BridgeError as error:
+            _log.warning("lead not given back", why=str(error), next_leads_in=self._timing.lease)
