@@ -105,6 +105,7 @@ class Reflector(Generic[T]):
 
     async def run(self) -> None:
         """Read it until cancelled, whatever goes wrong."""
+        self._errors = 0
         while True:
             begun, asked = self._clock.now(), self._asked
             try:
