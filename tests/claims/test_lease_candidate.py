@@ -117,3 +117,4 @@ def test_who_follows_asks_now_and_then_and_at_the_moment_when_the_lease_may_be_f
     assert candidate.pause(14.5, 0.0) == 0.5
     assert candidate.pause(20.0, 0.0) == 0.0
     assert leader(100.0).pause(100.0, 1.0) == 2.0
+    assert saw((None, 0.0)).pause(0.0, 1.0) == 0.0  # it is to be made
