@@ -130,8 +130,8 @@ async def ring(clock: FakeClock, folder: Path, *, relay: bool) -> AsyncIterator[
 @pytest.fixture(autouse=True)
 def believed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is gone for good is believed within minutes."""
-    quickly = replace(engines.REMOVALS, settled=60, confirm=60, last=60, flood_release=60)
-    monkeypatch.setattr(engines, "REMOVALS", quickly)
+    quickly = replace(engines.RULES, settled=60, confirm=60, last=60, flood_release=60)
+    monkeypatch.setattr(engines, "RULES", quickly)
 
 
 def looked_at(bridges: list[Bridge], ever: Says) -> None:
