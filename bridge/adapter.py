@@ -132,6 +132,8 @@ class Observation:
     `others` are the claims of other bridges that stand beside what is read and not written by us, each with the name of
     what it is the claim of. What an owner wrote is left out when none of its claims, here or in `held`, has moved for a
     day.
+
+    `how` says to operators how the registry is followed at present, where an adapter has several ways.
     """
 
     services: Services
@@ -141,6 +143,7 @@ class Observation:
     unread: tuple[Unread, ...] = ()
     held: Table[Target, Held] = field(default_factory=Table)
     others: tuple[tuple[str, Claim], ...] = ()
+    how: str = ""
 
 
 @dataclass(frozen=True, slots=True)

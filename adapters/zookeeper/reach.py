@@ -9,6 +9,7 @@ from adapters.zookeeper.access import Access, Auth, Tls
 from bridge.kit.address import host_port
 from bridge.kit.place import excerpt
 from bridge.kit.settings import ConfigPath, Duration, Secret, Strict
+from bridge.kit.tls import TlsSettings
 
 PORT: Final = 2181
 
@@ -24,24 +25,6 @@ def _hosts(text: str) -> str:
     if slash and not re.fullmatch(r"(?:[^/\s]+/?)+", chroot):
         raise ValueError(f"{excerpt(slash + chroot)} is no chroot; write such as zk1:2181,zk2:2181/app, or no slash")
     return ",".join(made) + (slash + chroot.rstrip("/") if chroot else "")
-
-
-class TlsSettings(Strict):
-    """How a server is believed, and what is shown to it; `{}` believes whom the system does."""
-
-    ca: ConfigPath | None = Field(default=None, description="the authority of the servers; else the system's")
-    cert: ConfigPath | None = Field(default=None, description="a certificate of ours, for mTLS")
-    key: ConfigPath | None = Field(default=None, description="its key")
-    check_hostname: bool = Field(default=True, description="whether a certificate must be for the host in `hosts`")
-
-    @model_validator(mode="after")
-    def _both(self) -> Self:
-        if (self.cert is None) != (self.key is None):
-            raise ValueError("`cert` and `key` belong together; write both, or neither")
-        return self
-
-    def value(self) -> Tls:
-        return Tls(self.ca, self.cert, self.key, self.check_hostname)
 
 
 class AuthSettings(Strict):
@@ -85,5 +68,5 @@ class ReachSettings(Strict):
         return self
 
     def access(self) -> Access:
-        tls = None if self.tls is None else self.tls.value()
+        tls = None if self.tls is None else Tls(self.tls.ca, self.tls.cert, self.tls.key, self.tls.check_hostname)
         return Access(self.hosts, self.session, tls, None if self.auth is None else self.auth.value())

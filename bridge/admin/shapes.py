@@ -95,7 +95,7 @@ def source(reading: Reading, about: About, now: float, frozen_until: float | Non
     `state`: waiting (not yet seen), stand-in (the snapshot speaks for it), synced, lost, denied; `age` of the last
     whole view; `lost_for` and `why`; what is believed: `services`, `endpoints`, `holds`; `flood`, `health_flood`,
     `frozen`: whether the guard is in that state, and `frozen_for` how much longer; `problems`, and `unread` parts,
-    whose last good view stands.
+    whose last good view stands; `how` it is followed, where its adapter has several ways.
     """
     verdict, observation = reading.verdict, reading.observation
     believed = reading.services
@@ -120,6 +120,7 @@ def source(reading: Reading, about: About, now: float, frozen_until: float | Non
             {"part": part.part, "for": round(now - part.since, 3), "why": part.why}
             for part in (observation.unread if observation is not None else ())
         ],
+        "how": "" if observation is None else observation.how,
     }
 
 

@@ -81,7 +81,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Row], tuple[object, ...]], st
         "none",
     ),
     "sources": (
-        ("source", "kind", "state", "age", "services", "endpoints", "holds", "problems", "why"),
+        ("source", "kind", "state", "age", "services", "endpoints", "holds", "problems", "how", "why"),
         lambda row: (
             row["name"],
             row["kind"],
@@ -91,6 +91,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Row], tuple[object, ...]], st
             row["endpoints"],
             row["holds"],
             row["problems"],
+            row["how"],
             row["why"] or "; ".join(f"{one['part']}: {one['why']}" for one in row["unread"]),
         ),
         "none",
