@@ -3,6 +3,7 @@
 import sys
 
 from tests.golang import NoProgramError
+from tests.servers.consul import server as consul
 from tests.servers.deploy import Tools
 from tests.servers.kubernetes.binaries import find
 
@@ -10,6 +11,7 @@ from tests.servers.kubernetes.binaries import find
 def main() -> int:
     try:
         find(print)
+        consul.find(print)
         Tools(print)
     except NoProgramError as error:
         print(error, file=sys.stderr)

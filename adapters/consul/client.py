@@ -1,0 +1,236 @@
+"""One Consul, asked through python-consul over a transport of ours: async, with deadlines, and errors by reaction.
+
+The same runs on `python-consul` and on its maintained fork `py-consul`: of both only what makes a question and reads an
+answer is used, and nothing that knows of tokens, addresses or time.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from yarl import URL
+
+from adapters.consul.access import Access
+from adapters.consul.answer import INDEX, Answer
+from bridge.errors import BridgeError, Conflict, Denied, Rejected, Unavailable
+from bridge.kit.place import excerpt
+
+WAIT: Final = 55
+"""Seconds for which a question waits for something new: as long as a reset can go unnoticed."""
+
+SLACK: Final = 5.0
+"""Seconds beyond the wait and the sixteenth of it that a server adds."""
+
+LARGEST: Final = 256 * 1024 * 1024
+"""Bytes of one answer that are read."""
+
+_NO_RIGHT = ("ACL not found", "Permission denied", "token not found", "ACL support disabled")
+
+
+class Unreached(Unavailable):
+    """There was no answer at all: others will have none either."""
+
+
+class Api:
+    """Questions to one Consul. All raise Denied, Unavailable, Conflict or Rejected; nothing is retried.
+
+    `index` makes a question wait for what is newer than that. `scope` are further parameters of every question.
+    """
+
+    def __init__(self, where: str, access: Access, timeout: float, datacenter: str, scope: Mapping[str, str]) -> None:
+        """`where` is what messages begin with, `timeout` the seconds for an answer that does not wait."""
+        self.where = where
+        self._transport = Transport(where, access, timeout, scope)
+        self._datacenter = datacenter
+        self._made: Any = None
+
+    async def services(self, index: int = 0) -> Answer:
+        """The names of services, each with the tags of its instances."""
+        return await self._ask("services", self._consul.catalog.services, index)
+
+    async def nodes(self, index: int = 0) -> Answer:
+        """All nodes."""
+        return await self._ask("nodes", self._consul.catalog.nodes, index)
+
+    async def critical(self, index: int = 0) -> Answer:
+        """The checks that are critical; the index moves with every check."""
+        return await self._ask("checks", lambda **how: self._consul.health.state("critical", **how), index)
+
+    async def instances(self, name: str, index: int = 0) -> Answer:
+        """The instances of a service, with their nodes and checks."""
+        quoted = path_part(name)
+        return await self._ask(f"service {name}", lambda **how: self._consul.health.service(quoted, **how), index)
+
+    async def leader(self, limit: float) -> str:
+        """The address of the leader, "" when there is none; Unreached when nothing is heard for `limit` seconds."""
+        answer = await self._transport.ask("GET", "/v1/status/leader", (), limit=limit)
+        said = answer.read()
+        return said if isinstance(said, str) else ""
+
+    async def close(self) -> None:
+        """Release every connection."""
+        await self._transport.access.close()
+
+    @property
+    def _consul(self) -> Any:
+        if self._made is None:
+            self._made = _through(self._transport, self._datacenter)
+        return self._made
+
+    async def _ask(self, what: str, method: Callable[..., Any], index: int) -> Answer:
+        answer: Answer = await method(**({"index": index, "wait": f"{WAIT}s"} if index else {}))
+        if answer.leaderless:
+            raise Unavailable(
+                f"{self.where}: {what}: the server knows no leader, and may be behind; see its raft peers"
+            )
+        return answer
+
+
+class Transport:
+    """What python-consul calls to have a question asked; the callback that it gives reads the answer."""
+
+    def __init__(self, where: str, access: Access, timeout: float, scope: Mapping[str, str]) -> None:
+        self.access = access
+        self._where = where
+        self._timeout = timeout
+        self._scope = tuple(scope.items())
+
+    async def get(self, callback: Any, path: str, params: Any = None, **_: Any) -> Answer:
+        pairs = [(key, value) for key, value in params or () if key != "token"]
+        wait = next((str(value) for key, value in pairs if key == "wait"), "")
+        limit = float(wait.removesuffix("s")) * 17 / 16 + SLACK if wait else self._timeout
+        return await self.ask("GET", path, pairs, limit=limit, callback=callback)
+
+    def put(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError("neither package sends what an ACL needs of a write; nothing is written through it")
+
+    post = delete = put
+
+    def close(self) -> None:
+        """Its connections are closed with the access."""
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        params: Sequence[tuple[str, Any]],
+        *,
+        limit: float,
+        body: bytes | None = None,
+        callback: Any = None,
+    ) -> Answer:
+        """An answer that is none of an error; without a callback it is read as JSON."""
+        place = f"{self._where}: {path.removeprefix('/v1/')}"
+        try:
+            login = await self.access.login()
+        except Denied as error:
+            raise Denied(f"{self._where}: {error}") from None
+        query = urlencode([*params, *self._scope])
+        url = URL(f"{login.url}{path}{'?' if query else ''}{query}", encoded=True)
+        try:
+            async with login.session.request(
+                method,
+                url,
+                data=body,
+                headers={**login.headers, "User-Agent": "registry-bridge", "Accept-Encoding": "identity"},
+                timeout=aiohttp.ClientTimeout(total=limit),
+                allow_redirects=False,
+            ) as answer:
+                said = await _read(answer, place)
+                status, headers = answer.status, answer.headers
+        except TimeoutError:
+            raise Unreached(f"{place}: has no answer within {limit:g} s; see the agent, or raise `timeout`") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreached(f"{place}: {_why(error)}") from None
+        if status >= 300:
+            raise refusal(status, said, place)
+        return Answer.of(headers, said, lambda: _parsed(callback, said, place))
+
+
+def path_part(text: str) -> str:
+    """A name as one part of a path; Rejected when it would lead elsewhere."""
+    if text in ("", ".", ".."):
+        raise Rejected(f"{text!r} names nothing in a Consul")
+    return quote(text, safe="")
+
+
+def refusal(status: int, body: bytes, place: str) -> BridgeError:
+    """What an answer that is an error asks for."""
+    said = excerpt(" ".join(body[:500].decode(errors="replace").split()), 200) if body.strip() else f"status {status}"
+    what = f"{place}: {said}"
+    if status in (401, 403) or (status == 500 and any(word in said for word in _NO_RIGHT)):
+        return Denied(f"{what}; correct the token, or give it the right that is missing")
+    if status == 409:
+        return Conflict(what)
+    if status == 413:
+        return Rejected(what)
+    if status == 429:
+        return Unavailable(f"{what} (429); it is asked less often, or raise `limits.http_max_conns_per_client`")
+    if status == 400:
+        return Unavailable(f"{what}; correct the registry's configuration")
+    if "No path to datacenter" in said:
+        return Unavailable(f"{what}; correct `datacenter`, or see whether the WAN knows it")
+    if "No cluster leader" in said:
+        return Unavailable(f"{what}; see its servers, which elect one when most of them run")
+    return Unavailable(f"{what} ({status})")
+
+
+def _through(transport: Transport, datacenter: str) -> Any:
+    """python-consul's client over our transport, whatever the environment says of servers and tokens."""
+    import consul.base  # it costs a third of a second, which others need not pay
+    from consul import ConsulException
+
+    class Through(consul.base.Consul):  # type: ignore[misc]  # it has no types
+        def http_connect(self, *_: Any) -> Transport:
+            return transport
+
+    if not hasattr(consul.base.Consul, "http_connect"):
+        Through.connect = Through.http_connect  # the hook's name in python-consul
+    try:
+        return Through(dc=datacenter or None)
+    except ConsulException as error:
+        raise Unavailable(f"environment variable CONSUL_HTTP_ADDR: {error}; unset it, for it is not used") from None
+
+
+def _parsed(callback: Any, body: bytes, place: str) -> Any:
+    from consul import ConsulException
+    from consul.base import Response
+
+    try:
+        if callback is None:
+            return json.loads(body)
+        read = callback(Response(200, {INDEX: "1"}, body.decode()))
+    except (ConsulException, ValueError, TypeError, LookupError) as error:
+        raise Unavailable(f"{place}: is answered by something that is no Consul ({type(error).__name__})") from None
+    return read[1] if isinstance(read, tuple) else read
+
+
+async def _read(answer: aiohttp.ClientResponse, place: str) -> bytes:
+    pieces, size = [], 0
+    while piece := await answer.content.readany():
+        pieces.append(piece)
+        size += len(piece)
+        if size > LARGEST:
+            raise Unavailable(f"{place}: is answered by more than {LARGEST:,} bytes; select fewer services")
+    return b"".join(pieces)
+
+
+def _why(error: Exception) -> str:
+    """What went wrong on the way, and what may mend it."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            reason = getattr(error.certificate_error, "verify_message", "") or "it is not to be trusted"
+            return f"the server's certificate is refused: {reason}; correct `tls.ca` or `url`"
+        case aiohttp.ClientConnectorSSLError():
+            return "no TLS is spoken there; correct the scheme or the port of `url`"
+        case aiohttp.ClientConnectorDNSError():
+            return f"the name {error.host} has no address; correct `url`, or the resolver"
+        case aiohttp.ClientConnectorError():
+            why = error.os_error.strerror or type(error.os_error).__name__
+            return f"{error.host}:{error.port} cannot be reached: {why}; see whether Consul runs there"
+        case aiohttp.ClientPayloadError():
+            return "the answer is cut short; it is asked again"
+        case _:
+            return f"the connection is lost ({type(error).__name__}); it is asked again"

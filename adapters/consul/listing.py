@@ -1,0 +1,54 @@
+"""The names of all services: which there are, and that something of one of them has changed."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from adapters.consul.answer import Answer, Cursor
+from adapters.consul.client import Api
+from adapters.consul.objects import tags_of
+from adapters.consul.part import Failure
+from bridge.errors import BridgeError, Denied, Unavailable
+
+_BLIND: Final = (
+    "the token sees no service at all, not even Consul itself; give it `service:read` and `node:read` for what is to "
+    "be read"
+)
+
+
+class Listing:
+    """`names` are those that our token may see, with the tags of their instances; None until they were read once.
+
+    A Consul without any service does not exist, for it is one: who sees none has no right to.
+    """
+
+    def __init__(self) -> None:
+        self.cursor = Cursor()
+        self.names: Mapping[str, frozenset[str]] | None = None
+        self.failure: Failure | None = None
+
+    def __str__(self) -> str:
+        return "the list of services"
+
+    async def read(self, api: Api) -> None:
+        """Read it now."""
+        self._take(await api.services(), api)
+
+    async def poll(self, api: Api) -> tuple[bool, bool]:
+        """Wait for a change of any instance; it always is one. Whether the index has gone back."""
+        answer = await api.services(self.cursor.index)
+        back = self.cursor.follow(answer.index)
+        self._take(answer, api)
+        return True, back
+
+    def failed(self, error: BridgeError, now: float) -> None:
+        self.failure = Failure.after(self.failure, error, now)
+
+    def _take(self, answer: Answer, api: Api) -> None:
+        try:
+            names = tags_of(answer.read())
+        except ValueError as error:
+            raise Unavailable(f"{api.where}: {error}") from None
+        if not names:
+            raise Denied(f"{api.where}: {_BLIND}")
+        self.names = names
+        self.failure = None

@@ -1,0 +1,105 @@
+"""How services are followed: each by a question of its own while they are few, by hints and sweeps when they are many.
+
+A Consul allows 200 connections from one address by default, for writes too, and one waits over each question.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
+
+from adapters.consul.client import Api
+from adapters.consul.follow import follow
+from adapters.consul.part import Part
+from adapters.consul.sweep import Critical, Hint, Sweep, mend
+from bridge.kit import Clock
+
+MOST: Final = 130
+"""Services that are followed each by itself at most; with the list, a heartbeat and readings that is below 150."""
+
+FEWER: Final = 100
+"""So many or fewer, where more were, are followed so again."""
+
+_MEND: Final = "mend"
+_SWEEP: Final = "sweep"
+
+
+def _passing(it: object) -> bool:
+    """Whether it is of one way only."""
+    return it != _MEND
+
+
+class Plan:
+    """Keeps the tasks that fit the parts, and says how many they are."""
+
+    def __init__(
+        self,
+        api: Api,
+        clock: Clock,
+        parts: Mapping[str, Part],
+        *,
+        news: Callable[[Part], None],
+        back: Callable[[], None],
+        ended: Callable[[], None],
+    ) -> None:
+        """`news` of a part, an index that went `back`, and a task that `ended`: `adjust` then says why."""
+        self._api = api
+        self._clock = clock
+        self._parts = parts
+        self._news = news
+        self._back = back
+        self._ended = ended
+        self._sweep: Sweep | None = None
+        self._tasks: dict[object, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def __str__(self) -> str:
+        many = f"{len(self._parts):,} services"
+        return f"hints and sweeps over {many}" if self._sweep is not None else f"long polls of {many}"
+
+    def adjust(self) -> None:
+        """Begin what is missing, and end what is no longer wanted; a task that died raises what it died of."""
+        for task in self._tasks.values():
+            if task.done():
+                task.result()
+        if not self._tasks:
+            self._begin(_MEND, mend(self._api, self._clock, self._parts, self._news))
+        many = len(self._parts) > (MOST if self._sweep is None else FEWER)
+        if many and self._sweep is None:
+            self._end(_passing)
+            self._sweep = Sweep(self._api, self._clock, self._parts, self._news)
+            self._begin(_SWEEP, self._sweep.run())
+            for hint in (Hint(self._api.nodes), Critical(self._api.critical, self._sweep.mark)):
+                self._begin(hint, follow(hint, self._api, self._clock, self._sweep.hint, self._back))
+        elif not many:
+            if self._sweep is not None:
+                self._end(_passing)
+                self._sweep = None
+            standing: set[object] = {_MEND, *self._parts.values()}
+            self._end(lambda it: it not in standing)
+            for part in set(self._parts.values()) - self._tasks.keys():
+                self._begin(part, self._followed(part))
+
+    def hint(self) -> None:
+        """Something of some service has changed."""
+        if self._sweep is not None:
+            self._sweep.hint()
+
+    async def close(self) -> None:
+        """End everything."""
+        self._end(lambda _: True)
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    def _followed(self, part: Part) -> Coroutine[Any, Any, None]:
+        return follow(part, self._api, self._clock, lambda: self._news(part), self._back)
+
+    def _begin(self, it: object, work: Coroutine[Any, Any, None]) -> None:
+        task = self._tasks[it] = asyncio.create_task(work, name=f"{self._api.where} {it}")
+        task.add_done_callback(lambda _: self._ended())
+
+    def _end(self, unwanted: Callable[[object], bool]) -> None:
+        for it in [it for it in self._tasks if unwanted(it)]:
+            task = self._tasks.pop(it)
+            task.cancel()
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)

@@ -1,0 +1,221 @@
+"""A Consul datacenter as a registry: read whole, then followed, with a heartbeat behind it."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, Final
+
+from adapters.consul.catalog import Catalog
+from adapters.consul.client import Api
+from adapters.consul.follow import follow
+from adapters.consul.listing import Listing
+from adapters.consul.part import Part
+from adapters.consul.plan import Plan
+from adapters.consul.selection import Selection
+from adapters.consul.sweep import each
+from bridge.adapter import Observation, Problem, Unread
+from bridge.errors import Denied, Unavailable
+from bridge.kit import Clock
+from bridge.kit.problems import bounded
+
+BEAT: Final = 5.0
+"""Seconds between two heartbeats, and for which one may go without an answer."""
+
+WHOLE: Final = 300.0
+"""Seconds between two readings of everything; replicas do not do it together."""
+
+JITTER: Final = 0.2
+
+AGAIN: Final = 10.0
+"""Seconds between two readings of everything that an index asks for by going back."""
+
+SHOWN: Final = 500
+"""How many problems an observation tells one by one."""
+
+
+class Consul:
+    """A source: the instances of the services that are selected. What it has read outlives an observation."""
+
+    def __init__(self, api: Api, clock: Clock, selection: Selection, catalog: Catalog) -> None:
+        self._api = api
+        self._clock = clock
+        self._selection = selection
+        self._catalog = catalog
+        self._listing = Listing()
+        self._parts: dict[str, Part] = {}
+        self._news = asyncio.Event()
+        self._asked = False
+        self._read = 0
+        self._whole_at = self._looked_at = 0.0
+        self._restored: Problem | None = None
+        self._doubted = False
+        self._listed: Mapping[str, frozenset[str]] | None = None
+        self._selected: frozenset[str] = frozenset()
+        self._wanted: frozenset[str] = frozenset()
+
+    def refresh(self) -> None:
+        """See `bridge.adapter.Source`."""
+        self._asked = True
+        self._news.set()
+
+    async def observe(self) -> AsyncIterator[Observation]:
+        """See `bridge.adapter.Source`."""
+        plan = Plan(self._api, self._clock, self._parts, news=self._take, back=self._went_back, ended=self._news.set)
+        told: Observation | None = None
+        reading: asyncio.Task[None] | None = None
+        tasks: list[asyncio.Task[Any]] = []
+        self._forget()
+        try:
+            await self._read_all()
+            tasks = [
+                asyncio.create_task(self._beat(), name=f"{self._api.where} heartbeat"),
+                asyncio.create_task(self._follow_list(plan), name=f"{self._api.where} list"),
+            ]
+            while True:
+                self._news.clear()
+                if reading is not None and reading.done():
+                    reading.result()
+                    reading = None
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                self._heed()
+                self._refuse_nothing()
+                plan.adjust()
+                view = self._view(plan)
+                if told is None or not _same(view, told):
+                    told = view
+                    yield view
+                if reading is None and (self._asked or self._clock.now() >= self._whole_at):
+                    reading = asyncio.create_task(self._read_all(), name=f"{self._api.where} reading")
+                await self._wait([*tasks, *([reading] if reading is not None else [])])
+        finally:
+            for task in (both := [*tasks, *([reading] if reading is not None else [])]):
+                task.cancel()
+            if both:
+                await asyncio.wait(both)
+            await plan.close()
+            await self._api.close()
+
+    def _forget(self) -> None:
+        """Connections are new, and so may be whoever answers."""
+        self._listing.cursor.forget()
+        for part in self._parts.values():
+            part.cursor.forget()
+
+    async def _read_all(self) -> None:
+        """All names, and then all of their instances, past every cache."""
+        asked, self._asked = self._asked or self._doubted, False
+        self._doubted = False
+        if not asked:
+            self._restored = None
+        begun = self._clock.now()
+        await self._listing.read(self._api)
+        self._heed()
+        await each(list(self._parts.values()), self._api, self._clock, self._catalog.take)
+        self._read += 1
+        self._looked_at = begun
+        self._whole_at = begun + WHOLE * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # no secret
+
+    async def _beat(self) -> None:
+        """A connection that waits hears nothing for a minute, dead or alive: ask what is answered at once."""
+        while True:
+            await self._clock.sleep(BEAT)
+            if not await self._api.leader(BEAT):
+                raise Unavailable(f"{self._api.where}: has no leader; what it said last stands until it elects one")
+
+    async def _follow_list(self, plan: Plan) -> None:
+        def differs() -> None:
+            plan.hint()
+            self._news.set()
+
+        await follow(self._listing, self._api, self._clock, differs, self._went_back)
+
+    def _take(self, part: Part) -> None:
+        self._catalog.take(part)
+        self._news.set()
+
+    def _went_back(self) -> None:
+        """The server was restored, or it is another one: all is read anew, and soon."""
+        what = "an index went back: it was restored, or another server answers; what is missing is removed when proven"
+        self._restored = Problem("restored", self._api.where, what)
+        self._doubted = True
+        self._whole_at = min(self._whole_at, self._looked_at + AGAIN)
+        self._news.set()
+
+    def _heed(self) -> None:
+        """Have a part for each name that is listed and selected, and for those that still have instances."""
+        if self._listing.names is None:
+            return
+        if self._listing.names is not self._listed:
+            self._listed = self._listing.names
+            self._selected = self._selection.lists(self._listed)
+        left = frozenset(name for name in self._parts.keys() - self._selected if not self._catalog.empty(name))
+        wanted = self._selected | left
+        if wanted == self._wanted:
+            return
+        self._wanted = wanted
+        admitted = self._catalog.names(wanted)
+        for name in self._parts.keys() - admitted:
+            del self._parts[name]
+        for name in admitted:
+            part = self._parts.setdefault(name, Part(name))
+            if not self._catalog.knows(name):
+                self._catalog.take(part)
+
+    def _refuse_nothing(self) -> None:
+        """Where nothing can be read there is no view: the last one stands."""
+        failures = [one.failure for one in self._parts.values() if one.failure is not None]
+        errors = [one.error for one in failures]
+        if self._listing.failure is not None:
+            errors.insert(0, self._listing.failure.error)
+        for error in errors:
+            if isinstance(error, Denied) and error.whole:
+                raise Denied(str(error))
+        if failures and len(failures) == len(self._parts):
+            first = next((one for one in errors if not isinstance(one, Denied)), errors[0])
+            raise (Denied if isinstance(first, Denied) else Unavailable)(self._placed(str(first)))
+
+    def _view(self, plan: Plan) -> Observation:
+        problems = bounded(self._problems(), SHOWN, self._api.where)
+        unread = tuple(self._unread())
+        return Observation(self._catalog.services, self._read, problems, len(self._parts) + 1, unread, how=str(plan))
+
+    def _problems(self) -> Iterator[Problem]:
+        if self._restored is not None:
+            yield self._restored
+        hidden = sum(part.filtered for part in self._parts.values())
+        if hidden:
+            what = "have instances or nodes that the token may not read, and are told without; give it `node:read`"
+            yield Problem("acl", self._api.where, f"some services {what}", count=hidden)
+        yield from self._catalog.problems()
+
+    def _unread(self) -> Iterator[Unread]:
+        if (failed := self._listing.failure) is not None:
+            yield Unread(str(self._listing), failed.since, self._bare(failed.error), self._listing.names is None)
+        for name in sorted(self._parts):
+            part = self._parts[name]
+            if part.failure is not None:
+                yield Unread(str(part), part.failure.since, self._bare(part.failure.error), part.said is None)
+
+    def _bare(self, error: Exception) -> str:
+        return str(error).removeprefix(f"{self._api.where}: ")
+
+    def _placed(self, text: str) -> str:
+        return text if text.startswith(self._api.where) else f"{self._api.where}: {text}"
+
+    async def _wait(self, tasks: list[asyncio.Task[Any]]) -> None:
+        """Until there is news, or it is time to read everything, or one of the tasks ends."""
+        news = asyncio.ensure_future(self._news.wait())
+        timer = asyncio.ensure_future(self._clock.sleep(max(self._whole_at - self._clock.now(), 0.0)))
+        try:
+            await asyncio.wait({news, timer, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()
+            timer.cancel()
+
+
+def _same(one: Observation, other: Observation) -> bool:
+    """Whether two say the same, and were read as often."""
+    same = one.services is other.services and one.read == other.read and one.parts == other.parts
+    return same and (one.problems, one.unread, one.how) == (other.problems, other.unread, other.how)

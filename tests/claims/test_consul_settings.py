@@ -1,0 +1,96 @@
+"""What a configuration may say of a Consul, and how it is told what is wrong."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from adapters.consul.registry import Consul
+from adapters.consul.settings import Settings
+from bridge.errors import ConfigError
+from bridge.kit import Kit
+from bridge.kit.document import load
+from bridge.kit.settings import explain_errors
+from bridge.testing.clock import FakeClock
+
+SMALL = "name: consul\nkind: consul\nnamespace: shop\n"
+
+
+def settings(text: str, folder: Path = Path("/etc/bridge")) -> Settings:
+    document = load(text, "bridge.yaml")
+    try:
+        return Settings.model_validate(document.value, context={"folder": folder})
+    except ValidationError as error:
+        raise explain_errors(error, document, Settings) from None
+
+
+def test_a_grown_configuration_is_understood() -> None:
+    made = settings("""
+name: consul-dc2
+kind: consul
+url: https://consul.dc2
+token_file: consul-token
+tls: {ca: consul-ca.pem, cert: us.pem, key: us.key}
+datacenter: dc2
+enterprise: {namespace: team, partition: west}
+import:
+  services: ["web*", api]
+  tags: [prod]
+  meta: {team: [pay, shop], env: prod}
+  namespace: shop
+  names: {Old_Web: shop/web}
+  tagged_address: wan
+  warning: healthy
+  places: {zone: az}
+  ports: {default: http}
+locality: {zone: dc2}
+network: dc2
+""")
+    assert made.url == "https://consul.dc2:8501"
+    assert made.token_file == Path("/etc/bridge/consul-token")
+    assert made.enterprise.scope() == {"ns": "team", "partition": "west"}
+    assert made.imported.selection().meta == (
+        ("env", frozenset(["prod"])), ("team", frozenset(["pay", "shop"])),
+    )  # fmt: skip
+    assert isinstance(made.open(Kit("consul-dc2", FakeClock())), Consul)
+
+
+def test_the_smallest_one_is_the_agent_of_this_machine() -> None:
+    assert settings(SMALL).url == "http://127.0.0.1:8500"
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("http://Consul.Example./", "http://consul.example:8500"),
+        ("https://[2001:db8::1]", "https://[2001:db8::1]:8501"),
+        ("http://10.0.0.1:80/consul/", "http://10.0.0.1:80/consul"),
+    ],
+)
+def test_a_url_is_filled_in(url: str, read: str) -> None:
+    assert settings(SMALL + f"url: '{url}'\n").url == read
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SMALL.replace("namespace: shop\n", ""), "write `import: {namespace: shop}`"),
+        (SMALL + "url: consul:8500\n", "bridge.yaml:4: url: 'consul:8500' is no address of a Consul"),
+        (SMALL + "url: http://u:p@consul\n", "bridge.yaml:4: url: holds a user or a password"),
+        (SMALL + "url: http://010.1\n", "shortened, octal"),
+        (SMALL + "url: http://consul:99999\n", "bridge.yaml:4: url: "),
+        (SMALL + "token: abc\n", "bridge.yaml:4: token: unknown key; did you mean 'token_file'?"),
+        (SMALL + "import: {services: []}\n", "bridge.yaml:4: import.services: "),
+        (SMALL + "import: {warning: fine}\n", "import.warning: must be 'degraded' or 'healthy'"),
+        (SMALL + "import: {names: {a: B}}\n", "'B' is not a lower-case DNS label"),
+        (SMALL + "import: {ports: {default: '80'}}\n", "does not name a port"),
+        (SMALL + "timeout: 100ms\n", "`timeout` is less than 1s"),
+        (SMALL + "tls: {}\n", "`tls` is of a `url` with https:"),
+        (SMALL + "url: https://consul\ntls: {cert: a.pem}\n", "tls: `cert` and `key` belong together"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,71 @@
+"""A real Consul for the session, one of a test's own, three that elect, and somebody who uses them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.testing.proxy import FaultProxy
+from tests.golang import NoProgramError
+from tests.servers.consul.hand import Hand
+from tests.servers.consul.server import Agent, Three, find
+
+HERE = Path(__file__).parent
+_program = pytest.StashKey[Path | NoProgramError]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the tests need before the first of them: it takes minutes, which are no test's."""
+    if session.config.option.collectonly or not any(HERE in item.path.parents for item in session.items):
+        return
+    try:
+        session.config.stash[_program] = find(print)
+    except NoProgramError as error:
+        session.config.stash[_program] = error
+
+
+@pytest.fixture(scope="session")
+def program(pytestconfig: pytest.Config) -> Path:
+    """The agent; without it the test is skipped, with the reason."""
+    found = pytestconfig.stash[_program]
+    if isinstance(found, NoProgramError):
+        pytest.skip(str(found))
+    return found
+
+
+@pytest.fixture(scope="session")
+def standing(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    """The session's server, for every test that leaves it running."""
+    made = Agent(program, tmp_path_factory.mktemp("consul") / "server")
+    asyncio.run(made.start())
+    yield made
+    asyncio.run(made.stop())
+
+
+@pytest.fixture
+async def own(program: Path, tmp_path: Path) -> AsyncIterator[Agent]:
+    """A server of this test alone."""
+    async with Agent(program, tmp_path / "server") as made:
+        yield made
+
+
+@pytest.fixture
+async def three(program: Path, tmp_path: Path) -> AsyncIterator[Three]:
+    """Three servers of this test alone."""
+    async with Three(program, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def hand(standing: Agent) -> AsyncIterator[Hand]:
+    """Somebody with every right in the session's server."""
+    async with standing.hand() as made:
+        yield made
+
+
+@pytest.fixture
+async def proxy(standing: Agent) -> AsyncIterator[FaultProxy]:
+    """A way to the session's server that can be made to fail."""
+    async with FaultProxy("127.0.0.1", standing.port) as made:
+        yield made

@@ -1,0 +1,75 @@
+"""A door before a Consul that knows what passes: it counts questions, refuses them, and changes what is said."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from bridge.testing.ports import free_port
+
+
+class Door:
+    """Speaks HTTP on `port`. `refuse` is the status that all questions get, 0 for none; `change` may alter headers."""
+
+    def __init__(self, url: str) -> None:
+        self.port = free_port()
+        self.refuse = 0
+        self.change: Callable[[str, CIMultiDict[str]], None] = lambda path, headers: None
+        self.asked: Counter[str] = Counter()
+        self.open = self.most = 0
+        self._behind = url
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator["Door"]:
+        connector = aiohttp.TCPConnector(limit=0)
+        timeout = aiohttp.ClientTimeout(total=None)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as behind:
+
+            async def handle(request: web.Request) -> web.StreamResponse:
+                return await self._pass(request, behind)
+
+            app = web.Application()
+            app.router.add_route("*", "/{tail:.*}", handle)
+            runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", self.port).start()
+            try:
+                yield self
+            finally:
+                await runner.cleanup()
+
+    async def _pass(self, request: web.Request, behind: aiohttp.ClientSession) -> web.StreamResponse:
+        self.asked[request.path] += 1
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            return await self._answer(request, behind)
+        finally:
+            self.open -= 1
+
+    async def _answer(self, request: web.Request, behind: aiohttp.ClientSession) -> web.StreamResponse:
+        if self.refuse:
+            return web.Response(status=self.refuse, text="Your IP is issuing too many concurrent connections")
+        headers = _passed(request.headers, "X-Consul-Token")
+        try:
+            async with behind.get(f"{self._behind}{request.raw_path}", headers=headers) as answer:
+                body = await answer.read()
+        except (aiohttp.ClientError, OSError, asyncio.CancelledError):
+            return web.Response(status=502)
+        if self.refuse:  # meanwhile
+            return web.Response(status=self.refuse)
+        said = CIMultiDict((name, value) for name, value in answer.headers.items() if name.startswith("X-Consul"))
+        self.change(request.path, said)
+        return web.Response(status=answer.status, body=body, headers=said)
+
+
+def _passed(headers: Mapping[str, str], *names: str) -> dict[str, str]:
+    return {name: headers[name] for name in names if name in headers}

@@ -1,0 +1,201 @@
+"""Real Consul agents on loopback: started, stopped, killed, frozen, wiped, put back to an older state."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from bridge.testing.ports import free_port
+from tests.golang import build
+from tests.servers.consul.hand import Hand, HandError
+
+MODULE = Path(__file__).parent
+PACKAGE = "github.com/hashicorp/consul"
+
+ROOT = "11111111-2222-3333-4444-555555555555"
+"""The token that may do everything."""
+
+START_TIMEOUT = 60.0
+"""Seconds for an agent to have a leader; it takes three where the machine is idle."""
+
+
+class ServerError(Exception):
+    """A server of the tests would not start."""
+
+
+def find(say: Callable[[str], None] = lambda _: None) -> Path:
+    """The program: CONSUL names it, else it is built once; raises NoProgramError."""
+    named = os.environ.get("CONSUL")
+    return Path(named) if named else build(MODULE, {"consul": PACKAGE}, say)["consul"]
+
+
+class Agent:
+    """One server; use as `async with`, or start and stop it, from any event loop. `more` is further configuration."""
+
+    def __init__(self, program: Path, folder: Path, more: Mapping[str, Any] | None = None, *, servers: int = 1) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._program = program
+        self._folder = folder
+        self._log = folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        names = ("http", "server", "serf_lan", "serf_wan")
+        self._ports = {name: free_port() for name in names}
+        self._ports |= {"dns": free_port(), "grpc": -1, "grpc_tls": -1, "https": -1}
+        config: dict[str, Any] = {
+            "node_name": folder.name,
+            "server": True,
+            "bootstrap_expect": servers,
+            "data_dir": str(folder / "data"),
+            "bind_addr": "127.0.0.1",
+            "client_addr": "127.0.0.1",
+            "ports": self._ports,
+            "acl": {"enabled": True, "default_policy": "deny", "tokens": {"initial_management": ROOT, "agent": ROOT}},
+            "performance": {"raft_multiplier": 1},
+            "leave_on_terminate": False,
+            "disable_update_check": True,
+            "log_level": "warn",
+            **(more or {}),
+        }
+        (folder / "config.json").write_text(json.dumps(config))
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def port(self) -> int:
+        return self._ports["http"]
+
+    @property
+    def dns(self) -> int:
+        """The port at which names are answered."""
+        return self._ports["dns"]
+
+    @property
+    def serf(self) -> str:
+        """Where other servers join it."""
+        return f"127.0.0.1:{self._ports['serf_lan']}"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def launch(self) -> None:
+        """Start it, with the data of before where there are some, and wait for nothing."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self._program), "agent", "-config-file", str(self._folder / "config.json")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+
+    async def start(self) -> None:
+        """Start it, and wait until it can be written to."""
+        self.launch()
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Wait until it has a leader, knows the token and is listed itself."""
+        try:
+            async with asyncio.timeout(START_TIMEOUT), self.hand() as hand:
+                while not await _answers(hand):
+                    if self._process is None or self._process.poll() is not None:
+                        raise ServerError(f"consul ended at its start: {self.tail()}")
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            await self.stop()
+            raise ServerError(f"consul: not ready in {START_TIMEOUT:.0f} s: {self.tail()}") from None
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End it politely; its data stay."""
+        await self._end(signal.SIGTERM)
+
+    async def kill(self) -> None:
+        """End it with SIGKILL; its data stay."""
+        await self._end(signal.SIGKILL)
+
+    def wipe(self) -> None:
+        """Take away all that it ever stored; it must not run."""
+        shutil.rmtree(self._folder / "data")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Connections stay open and nobody answers."""
+        self._send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._send(signal.SIGCONT)
+
+    def hand(self, token: str = ROOT) -> Hand:
+        """Somebody who uses it, by default with every right."""
+        return Hand(self.url, token)
+
+    def tail(self, lines: int = 8) -> str:
+        """The last lines of its log."""
+        text = self._log.read_text(errors="replace") if self._log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        process.send_signal(signal.SIGCONT)
+        try:
+            await asyncio.to_thread(process.wait, 15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+
+
+class Three:
+    """Three servers of one datacenter; use as `async with`."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self.agents: list[Agent] = []
+        for number in range(3):
+            join = {"retry_join": [one.serf for one in self.agents], "retry_interval": "1s"}
+            self.agents.append(Agent(program, folder / f"server-{number}", join, servers=3))
+
+    async def __aenter__(self) -> Self:
+        for one in self.agents:
+            one.launch()
+        for one in self.agents:
+            await one.ready()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for one in self.agents:
+            await one.kill()
+
+    async def leading(self) -> Agent:
+        """The server that leads."""
+        for one in self.agents:
+            async with one.hand() as hand:
+                if (await hand.get("agent/self"))["Stats"]["consul"]["leader"] == "true":
+                    return one
+        raise ServerError("none of the three leads")
+
+
+async def _answers(hand: Hand) -> bool:
+    """Whether it has a leader, and has listed itself."""
+    try:
+        return bool(await hand.get("health/service/consul"))
+    except (OSError, TimeoutError, HandError):
+        return False
