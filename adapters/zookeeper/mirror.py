@@ -56,10 +56,14 @@ class ServiceNode:
 class Mirror:
     """One tree. `changed` are paths of services that may say something else than before, until somebody has looked."""
 
-    def __init__(self, tree: Tree, dialect: Dialect, *, ours: bool = False) -> None:
-        """`ours`: we write there. It is empty where its root is not there, and not unknown; hands are seen at once."""
+    def __init__(self, tree: Tree, dialect: Dialect, *, ours: bool = False, founded: bool = False) -> None:
+        """`ours`: we write there, and what hands do to records is seen at once.
+
+        `founded`: its root is made by us who write; where it is not there the tree is empty, and not unknown.
+        """
         self.tree = tree
         self._ours = ours
+        self._founded = founded
         self.dialect = dialect
         self.nodes: dict[str, ServiceNode] = {}
         """By their paths, those of services."""
@@ -139,7 +143,7 @@ class Mirror:
             case Children(path), Refused(word):
                 if word == NO_NODE:
                     self._wanted[Exists(path, watch=True)] = None
-                if word == NO_NODE and self._ours:
+                if word == NO_NODE and (self._ours or self._founded):
                     self._succeed(path)
                     self._listed(self._inner[path], ())
                 else:

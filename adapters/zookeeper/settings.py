@@ -185,15 +185,17 @@ class Settings(RegistrySettings, ReachSettings):
     def open(self, kit: Kit) -> Source:
         """Without a mark nothing is known as ours, and nothing is written."""
         access, mark = self.access(), kit.mark
-        read = [Mirror(one.tree(self.namespace), one.made()) for one in self.trees]
+        roots = {one.tree(self.namespace).root for one in self.export}
+        trees = [(one.tree(self.namespace), one.made()) for one in self.trees]
+        read = [Mirror(tree, dialect, founded=tree.root in roots) for tree, dialect in trees]
         written = (
             {}
             if mark is None
             else {one: Trees([one.mirror], Locality(), "", mark) for one in self._targets(access, mark)}
         )
         place = f"zookeeper {self.hosts}"
-        trees = Trees(read, self.locality.value(), self.network, mark)
-        return ZooKeeper(place, access, Telling(place, read, trees, mark, written), kit.clock)
+        whole = Trees(read, self.locality.value(), self.network, mark)
+        return ZooKeeper(place, access, Telling(place, read, whole, mark, written), kit.clock)
 
     def _targets(self, access: Access, mark: Mark) -> Iterator[TreeTarget]:
         for one in self.export:

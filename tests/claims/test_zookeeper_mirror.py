@@ -148,6 +148,32 @@ def test_a_root_that_never_was_is_told_as_never_read() -> None:
     assert seen.mirrors[0].failures["/services"].never
 
 
+def test_a_root_that_we_make_is_empty_where_it_is_not_there() -> None:
+    znodes = Znodes()
+    made = Mirror(SERVICES, Curator(HTTP), founded=True)
+    made.again()
+    seen = Seen(znodes, made)
+    assert seen.look() == {}
+    say(znodes, "10.0.0.1:80")
+    assert seen.look() == {"shop/web": ["10.0.0.1:80"]}
+    znodes.remove("/services")
+    assert seen.look() == {}
+    assert not made.failures
+
+
+def test_where_we_write_a_root_that_is_gone_is_empty_and_what_hands_do_is_watched() -> None:
+    znodes = Znodes()
+    znodes.make("/services/web/i_0000000001", b'{"host":"10.0.0.1","port":80}')
+    made = Mirror(SERVICES, Nerve(HTTP), ours=True)
+    made.again()
+    znodes.follow([made])
+    assert Get("/services/web/i_0000000001", watch=True) in asked(znodes)
+    znodes.remove("/services")
+    znodes.follow([made])
+    assert not made.nodes
+    assert not made.failures
+
+
 def test_what_may_not_be_read_stands_and_is_tried_again() -> None:
     znodes = Znodes()
     say(znodes, "10.0.0.1:80")

@@ -1,0 +1,73 @@
+"""The whole way as processes: an inventory stands in a ZooKeeper, follows, is put right, outlives its writer."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.test_app import until_async
+from tests.servers.zookeeper.exporting import Exporter, exporting
+from tests.servers.zookeeper.hand import Hand
+from tests.servers.zookeeper.server import ZooKeeper
+
+A, B, C = "10.40.0.1", "10.40.0.2", "10.40.0.3"
+
+
+@pytest.mark.promise("R-17", "R-18", "law-5")
+async def test_an_inventory_stands_in_a_zookeeper_follows_is_put_right_and_is_withdrawn(
+    own: ZooKeeper, tmp_path: Path
+) -> None:
+    async with Hand(own.hosts) as hand:
+        bridge = Exporter(tmp_path, own, hand)
+        bridge.inventory(web=[A, B], api=[C])
+        await hand.say("10.50.0.1:80", service="legacy")
+        async with exporting(bridge):
+            await bridge.until_holds(A, B)
+            await bridge.until_holds(C, service="api")
+            bridge.inventory(web=[B, C], api=[C])
+            await bridge.until_holds(B, C)
+            (first, _) = await hand.names("/services/web")
+            await hand.remove(f"/services/web/{first}")
+            await bridge.until_holds(B, C)
+            await hand.write(f"/services/web/{first}", b"{}")
+            await bridge.until_holds(B, C)
+            services = {one["name"] for one in await bridge.rows("services")}
+            assert services == {"shop/web", "shop/api", "shop/legacy"}
+        await bridge.until_holds(B, C)
+        code, _, err = await bridge.call("withdraw", "--yes")
+        assert code == 0, err
+        assert await hand.names("/services/web") == []
+        assert await hand.names("/services/legacy") == ["10.50.0.1:80"]
+
+
+@pytest.mark.promise("R-21")
+async def test_when_the_leader_of_two_replicas_is_killed_the_other_one_writes(own: ZooKeeper, tmp_path: Path) -> None:
+    leader = {"kind": "zookeeper", "hosts": own.hosts, "session": "4s", "lease": "4s", "renew": "3s", "retry": "500ms"}
+    async with Hand(own.hosts) as hand:
+        one, two = (Exporter(tmp_path, own, hand, "nerve", state, leader=leader) for state in ("one", "two"))
+        one.inventory(web=[A])
+        async with exporting(one):
+            await one.until_holds(A)
+            async with exporting(two):
+                await one.end(signal.SIGKILL)
+                two.inventory(web=[A, B])
+                await two.until_holds(A, B)
+                await two.until_row(lambda row: row["state"] == "in step", "it is in step")
+
+
+@pytest.mark.promise("R-02", "R-36")
+async def test_a_wiped_zookeeper_is_written_anew(own: ZooKeeper, tmp_path: Path) -> None:
+    async with Hand(own.hosts) as hand:
+        bridge = Exporter(tmp_path, own, hand)
+        bridge.inventory(web=[A, B])
+        async with exporting(bridge):
+            await bridge.until_holds(A, B)
+            await own.kill()
+            own.wipe()
+            await own.start()
+
+            async def back() -> bool:
+                async with Hand(own.hosts) as again:
+                    return len(await again.names("/services/web")) == 2
+
+            await until_async(back, "all stands there again")

@@ -1,0 +1,68 @@
+"""Three bridges in a ring of three trees: nothing goes round, nothing is doubled, all come to agree."""
+
+from typing import Any
+
+import pytest
+
+from adapters.zookeeper.dialects import known
+from adapters.zookeeper.dialects.dialect import Child, Instance, PortNames
+from adapters.zookeeper.settings import Settings
+from bridge.adapter import Source, Target
+from bridge.kit import Kit
+from bridge.kit.mark import Mark
+from bridge.model import EndpointId, ServiceName
+from bridge.runtime.clock import SystemClock
+from tests.servers.rings import Place, Way, goes_round
+from tests.servers.zookeeper.hand import Hand
+from tests.servers.zookeeper.server import ZooKeeper
+
+
+class Tree(Place):
+    """A tree of one dialect, whose services stand below their namespaces."""
+
+    def __init__(self, server: ZooKeeper, hand: Hand, dialect: known.WrittenName) -> None:
+        self._server = server
+        self._hand = hand
+        self._dialect = dialect
+        self._root = f"/ring-{dialect}"
+
+    @property
+    def target(self) -> Target:
+        return Target(f"{self._root}/{{namespace}}/{{name}}")
+
+    def opened(self, clock: SystemClock, mark: Mark, *, writes: bool) -> Source:
+        place: dict[str, Any] = {
+            "path": self.target, "dialect": self._dialect, "namespace": "{namespace}", "namespaces": ["shop", "home"],
+            "ports": {"default": "http"},
+        }  # fmt: skip
+        said = {"export": [{**place, "services": ["*"], "from": ["vms"]}]} if writes else {"trees": [place]}
+        return Settings.model_validate(
+            {"name": "x", "kind": "zookeeper", "hosts": self._server.hosts, **said}
+        ).open(Kit("x", clock, mark))  # fmt: skip
+
+    async def written(self, owner: str) -> list[tuple[ServiceName, EndpointId, Way]]:
+        dialect = known.dialect(self._dialect, known.Options(names=PortNames("http")))
+        found = []
+        for path in await self._hand.all(self._root):
+            _, *parts, child = path.split("/")
+            if len(parts) != 3 or not child:
+                continue
+            read = Child("", child, await self._hand.read(path))
+            stamp = dialect.stamp(read)
+            if stamp is not None and stamp.owner == owner:
+                said = dialect.read(read)
+                assert isinstance(said, Instance)
+                found.append((ServiceName(parts[1], parts[2]), said.endpoint.id, said.endpoint.via.split()))
+        return found
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("relay", [False, True], ids=["each its own", "relayed"])
+async def test_in_a_ring_of_three_dialects_nothing_goes_round_and_all_come_to_agree(
+    own: ZooKeeper, relay: bool
+) -> None:
+    async with Hand(own.hosts) as hand:
+        places = [Tree(own, hand, dialect) for dialect in ("nerve", "serverset", "plain")]
+        for one in places:
+            await hand.make(f"/ring-{one._dialect}")
+        await goes_round(list(places), relay)
