@@ -113,6 +113,13 @@ class Hand:
         data, _ = await self.do(self.kazoo.get, path)
         return bytes(data)
 
+    async def read_if(self, path: str) -> bytes | None:
+        """The same, None where nothing is."""
+        try:
+            return await self.read(path)
+        except NoNodeError:
+            return None
+
     async def all(self, path: str) -> list[str]:
         """It, and all below it."""
         found = [path]
