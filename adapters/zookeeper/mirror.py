@@ -64,6 +64,7 @@ class Mirror:
         self.tree = tree
         self._ours = ours
         self._founded = founded
+        self._rooted = False
         self.dialect = dialect
         self.nodes: dict[str, ServiceNode] = {}
         """By their paths, those of services."""
@@ -86,6 +87,15 @@ class Mirror:
     def parts(self) -> int:
         """How many things are read separately: the levels of the tree and the services."""
         return len(self.nodes) + len(self._levels)
+
+    @property
+    def rooted(self) -> bool:
+        """Whether the root was there when it was last looked at."""
+        return self._rooted
+
+    def knows(self, path: str) -> bool:
+        """Whether this is a node whose children are listed."""
+        return path in self._inner and (path != self.tree.root or self._rooted)
 
     def size(self, path: str) -> int:
         """How many bytes the names of a node's children have, as clients count them; 0 of one that is not known."""
@@ -128,6 +138,7 @@ class Mirror:
         match asked, answer:
             case Children(path), Listing(names):
                 self._succeed(path)
+                self._rooted |= path == self.tree.root
                 self._listed(self._inner[path], names)
             case Get(path), Node():
                 self._succeed(path)
@@ -142,6 +153,7 @@ class Mirror:
                 self.mark(_above(path))
             case Children(path), Refused(word):
                 if word == NO_NODE:
+                    self._rooted = False
                     self._wanted[Exists(path, watch=True)] = None
                 if word == NO_NODE and (self._ours or self._founded):
                     self._succeed(path)

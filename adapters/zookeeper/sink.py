@@ -59,6 +59,8 @@ class Sink:
         self._acl = acl
         self._fences: dict[Target, _Fence] = {}
         self._besides = asyncio.Lock()  # what several services have their word in is written by one after the other
+        self._made: set[str] = set()
+        """Znodes above records that stand there, and may not have been seen yet."""
         self._tried: dict[Target, set[RecordKey]] = {target: set() for target in self._targets}
         """Sequential znodes whose making was asked for, and that were not seen yet: a second one would be a double."""
 
@@ -68,6 +70,7 @@ class Sink:
 
     def seen(self, target: Target, holdings: Holdings) -> None:
         """This stands there now."""
+        self._made.clear()
         for key in list(self._tried[target]):
             holding = holdings.get(ServiceName(*key.split("/", 2)[:2]))
             if holding is not None and any(one.key == key for one in holding.records):
@@ -84,12 +87,12 @@ class Sink:
         await self._compare(write, where)
         if write.once:
             await self._once(target, key, write, where)
-        if any(isinstance(part, Create) for part in write.parts):
+        if write.creates:
             self._fits(one, write, where)
             async with self._besides:
                 for beside in write.beside:
                     await self._beside(target, beside, where)
-        refused = await self._commit(target, write, where)
+        refused = await self._commit(one, write, where)
         if write.once and refused is not None:
             self._tried[target].discard(key)
         if isinstance(change, Remove):
@@ -181,14 +184,24 @@ class Sink:
                 f"{JAVA_LIMIT:,}; export fewer endpoints of this service"
             )
 
-    async def _commit(self, target: Target, write: Write, where: str) -> Refused | None:
-        """Make it, with the znodes above it where they are missing; what the server did not do, and why."""
+    async def _commit(self, one: TreeTarget, write: Write, where: str) -> Refused | None:
+        """Make it, with the znodes above it that are not known to be there; what the server did not do, and why."""
+        above = [path for path in one.above(write.parent) if path not in self._made]
         for _ in range(TIMES):
-            refused = await self._fenced(target, write.parts, where)
-            if refused is None or refused.word != NO_NODE or not isinstance(write.parts[refused.part], Create):
+            makes = tuple(Create(path) for path in above) if write.creates else ()
+            refused = await self._fenced(one.target, (*makes, *write.parts), where)
+            if refused is None:
+                self._made.update(above)
+                return None
+            if refused.part < len(makes) and refused.word == EXISTS:
+                self._made.add(above.pop(refused.part))
+            elif refused.word == NO_NODE and isinstance((*makes, *write.parts)[refused.part], Create):
+                self._made.clear()
+                above = []
+                await self._parents(write.parent, one.target, where)
+            else:
                 return refused
-            await self._parents(write.parent, target, where)
-        raise Conflict(f"{where}: what is above it is deleted again and again; it is observed again")
+        raise Conflict(f"{where}: what is above it is made and deleted again and again; it is observed again")
 
     async def _parents(self, path: str, target: Target | None, where: str) -> None:
         """Make the znodes down to this one; they are everybody's, and stay."""

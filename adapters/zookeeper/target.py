@@ -34,6 +34,10 @@ class Write(NamedTuple):
     once: str = ""
     beside: tuple[Beside, ...] = ()
 
+    @property
+    def creates(self) -> bool:
+        return any(isinstance(part, Create) for part in self.parts)
+
 
 @dataclass(frozen=True, eq=False)
 class TreeTarget:
@@ -80,6 +84,13 @@ class TreeTarget:
         if stands.path == path:
             return Write((self._delete(stands), self._create(path, node)), parent, stands, "", beside)
         return Write((self._create(path, node), self._delete(stands)), parent, stands, "", beside)
+
+    def above(self, parent: str) -> list[str]:
+        """The znodes down to this one that are not known to be there, the highest first."""
+        parts = parent[1:].split("/")
+        first = self.tree.root.count("/") + 1 if self.mirror.rooted else 1
+        paths = ("/" + "/".join(parts[:end]) for end in range(first, len(parts) + 1))
+        return [path for path in paths if not self.mirror.knows(path)]
 
     def _spelled(self, service: ServiceName) -> Spelled:
         path = self.tree.path(service)

@@ -36,6 +36,7 @@ SCENARIOS = {
     "W5": Scenario("fanout", "w5", "one change in a service of 1,000 endpoints → 1,000 subscribers"),
     "W8-kubernetes": Scenario("cluster", "w8", "a whole Kubernetes cluster, read from nothing"),
     "W8-zookeeper": Scenario("znodes", "w8", "the first view of 10,000 znodes in 1,000 services"),
+    "W12-zookeeper": Scenario("znodes", "w12", "a thousand records written into a real ZooKeeper, and one changed"),
     "W12": Scenario("export", "w12", "a thousand services written to a file, and all of them changed"),
     "W12-kubernetes": Scenario("slices", "w12", "a thousand services written into a real Kubernetes, and changed"),
     "plan": Scenario("export", "plans", "what to write after one change among 10,000 services"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import re
 import tempfile
 import time
@@ -136,3 +137,100 @@ def w8(quick: bool, runs: int, say: Say) -> Sequence[Row]:
         results.append(asyncio.run(_cold(services, say)))
     figures = {name: middle([result[name] for result in results]) for name in results[0]}
     return [Row("W8-zookeeper", f"{services:,} services × 10 znodes", "ours", figures, results)]
+
+
+class Export:
+    """An inventory of VMs, one a service, that is written into a tree, and what that takes."""
+
+    def __init__(self, hand: Hand, inventory: Path, services: int) -> None:
+        self._hand = hand
+        self._inventory = inventory
+        self._weights = [1] * services
+        self.write()
+
+    def change(self, *services: int) -> None:
+        """Give the endpoint of each of them another weight, by rename."""
+        for number in services:
+            self._weights[number] += 1
+        self.write()
+
+    def write(self) -> None:
+        services = [
+            {
+                "name": f"bench/s{number:05d}",
+                "ports": {"http": 80},
+                "endpoints": [{"address": f"10.1.{number // 250}.{number % 250 + 1}", "weight": weight}],
+            }
+            for number, weight in enumerate(self._weights)
+        ]
+        fresh = self._inventory.with_suffix(".new")
+        fresh.write_text(json.dumps({"services": services}))
+        fresh.replace(self._inventory)
+
+    async def until(self) -> None:
+        """Wait until each service has one record, of the weight that the inventory has."""
+        async with asyncio.timeout(120):
+            while not await self._there():
+                await asyncio.sleep(0.25)
+
+    async def _there(self) -> bool:
+        found = []
+        for name in await self._hand.names(ROOT):
+            for child in await self._hand.names(f"{ROOT}/{name}"):
+                data = await self._hand.read_if(f"{ROOT}/{name}/{child}")
+                found.append(json.loads(data).get("weight", 1) if data else 0)
+            if found and found[-1] != self._weights[len(found) - 1]:
+                return False
+        return found == self._weights
+
+
+async def _transactions(server: ZooKeeper) -> int:
+    found = re.search(r"^Zxid: 0x([0-9a-f]+)", await server.ask("srvr"), re.MULTILINE)
+    assert found is not None
+    return int(found[1], 16)
+
+
+async def _export(services: int, say: Say) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        async with ensemble(folder, say) as (server, hand, registry):
+            export = Export(hand, folder / "vms.json", services)
+            rate = {"per_second": 200, "burst": 200}
+            tree = {"path": f"{ROOT}/{{name}}", "dialect": "nerve", "ports": {"default": "http"}}
+            sink = {
+                "name": "zk", "kind": "zookeeper", "hosts": registry["hosts"],
+                "export": [{**tree, "services": ["bench/*"], "from": ["vms"], "rate": rate}],
+            }  # fmt: skip
+            vms = {"name": "vms", "kind": "static", "files": ["vms.json"]}
+            took, written = [], [await _transactions(server)]
+            begun = time.monotonic()
+            async with bridge(folder, free_port(), vms, sink, owner="bench"):
+                for changed in ((), (services // 2,)):
+                    if changed:
+                        begun = time.monotonic()
+                        export.change(*changed)
+                    await export.until()
+                    took.append(time.monotonic() - begun)
+                    await asyncio.sleep(2)  # what is told late would show as a further write
+                    written.append(await _transactions(server))
+            return {
+                "from nothing s": took[0],
+                "transactions a record": (written[1] - written[0]) / services,
+                "one changed s": took[1],
+                "transactions of one change": written[2] - written[1],
+            }
+
+
+def w12(quick: bool, runs: int, say: Say) -> Sequence[Row]:
+    """A thousand records into a tree that is not there yet, from the start of the process on; one of them changed.
+
+    Transactions are counted by the server; the znode of each service is one, and so is a claim.
+    """
+    services = 100 if quick else 1_000
+    results = []
+    for number in range(1 if quick else min(runs, 3)):
+        say(f"round {number + 1}")
+        results.append(asyncio.run(_export(services, say)))
+    figures = {name: middle([result[name] for result in results]) for name in results[0]}
+    about = "W12-zookeeper: records written, at 200/s with a burst of 200"
+    return [Row(about, f"{services:,} services of one endpoint", "ours", figures, results)]

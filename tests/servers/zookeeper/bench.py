@@ -125,8 +125,6 @@ class ZooKeeperBench(Bench):
     async def lose_answer(self) -> None:
         if self._dialect == "dubbo-app":
             cannot("what stands beside is written first")
-        for name in ("web/providers", "web"):
-            await self._hand.make(f"{self.root}/{name}") if not await self._hand.there(f"{self.root}/{name}") else None
         before = await self._hand.all(self.root)
         self._proxy.set(deaf=True)
 

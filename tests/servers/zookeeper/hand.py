@@ -96,9 +96,6 @@ class Hand:
         with suppress(NoNodeError):
             await self.do(self.kazoo.delete, path, recursive=True)
 
-    async def there(self, path: str) -> bool:
-        return await self.do(self.kazoo.exists, path) is not None
-
     async def stat(self, path: str) -> Any:
         return await self.do(self.kazoo.exists, path)
 
