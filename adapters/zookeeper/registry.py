@@ -33,7 +33,10 @@ LOOK: Final = 1.0
 """Seconds between two looks while there is no connection."""
 
 AT_ONCE: Final = 500
-"""Nodes in one request, and services in one turn of the loop."""
+"""Nodes in one request."""
+
+TURN: Final = 20
+"""Services that are put together in one turn of the loop: ten milliseconds for ten instances each."""
 
 
 class ZooKeeper:
@@ -159,7 +162,7 @@ class ZooKeeper:
                         mirror.take(operation, answer, now)
         self._telling.whole.renew(line.session)
         for count, _ in enumerate(self._telling.whole.updates(), 1):
-            if count % AT_ONCE == 0:
+            if count % TURN == 0:
                 await self._clock.sleep(0)
         for target, holdings in self._telling.whole.holdings.items():
             self._sink.seen(target, holdings)
