@@ -1,8 +1,6 @@
 """How a ZooKeeper is reached, and who we are there."""
 
-import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from kazoo.client import KazooClient
@@ -10,35 +8,12 @@ from kazoo.retry import KazooRetry
 
 from adapters.zookeeper.ear import Ear, Threads
 from adapters.zookeeper.operations import OPEN, Acl
-from bridge.errors import ConfigError
 from bridge.kit.settings import Secret
+from bridge.kit.tls import TlsSettings
 
 CONNECT_DELAY = 0.1
 CONNECT_MAX_DELAY = 2.0
 """Seconds between two tries to connect; left alone, kazoo waits up to an hour, and is blind for as long."""
-
-
-class Tls(NamedTuple):
-    """Whom we believe, and what we show."""
-
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-    check_hostname: bool = True
-
-    def check(self) -> None:
-        """ConfigError when a file will not do; kazoo says not which, or asks a terminal for a password."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        try:
-            what, path = "ca", self.ca
-            if self.ca is not None:
-                context.load_verify_locations(self.ca)
-            what, path = "cert", self.cert
-            if self.cert is not None:
-                context.load_cert_chain(self.cert, self.key, password="")
-        except (OSError, ssl.SSLError) as error:
-            why = "it is no PEM, or the key is another's" if isinstance(error, ssl.SSLError) else error.strerror
-            raise ConfigError(f"{path}: `tls.{what}` is to be read from here: {why}") from None
 
 
 class Auth(NamedTuple):
@@ -53,7 +28,7 @@ class Access(NamedTuple):
 
     hosts: str
     session: float = 10.0
-    tls: Tls | None = None
+    tls: TlsSettings | None = None
     auth: Auth | None = None
 
     @property
@@ -70,7 +45,7 @@ class Access(NamedTuple):
         """
         options: dict[str, Any] = {}
         if self.tls is not None:
-            self.tls.check()
+            self.tls.context()  # kazoo says not which file will not do, or asks a terminal for a password
             options |= {"use_ssl": True, "verify_certs": True, "check_hostname": self.tls.check_hostname}
             files = {"ca": self.tls.ca, "certfile": self.tls.cert, "keyfile": self.tls.key}
             options |= {option: str(path) for option, path in files.items() if path is not None}

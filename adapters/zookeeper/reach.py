@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from adapters.zookeeper.access import Access, Auth, Tls
+from adapters.zookeeper.access import Access, Auth
 from bridge.kit.address import host_port
 from bridge.kit.place import excerpt
 from bridge.kit.settings import ConfigPath, Duration, Secret, Strict
@@ -68,5 +68,4 @@ class ReachSettings(Strict):
         return self
 
     def access(self) -> Access:
-        tls = None if self.tls is None else Tls(self.tls.ca, self.tls.cert, self.tls.key, self.tls.check_hostname)
-        return Access(self.hosts, self.session, tls, None if self.auth is None else self.auth.value())
+        return Access(self.hosts, self.session, self.tls, None if self.auth is None else self.auth.value())
