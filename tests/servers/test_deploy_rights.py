@@ -191,7 +191,8 @@ class Release:
 
     async def note(self) -> list[str]:
         """The versions of the notes why `taken` is not written."""
-        return [one["metadata"]["resourceVersion"] for one in await self._api.list("Event", self._shop)]
+        said = await self._api.list("Event", self._shop)
+        return [one["metadata"]["resourceVersion"] for one in said if one["involvedObject"]["name"] == "taken"]
 
     async def frozen(self) -> bool:
         """Whether the decisions that all replicas read have the inventory frozen."""
