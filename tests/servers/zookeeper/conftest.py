@@ -9,6 +9,7 @@ import pytest
 from bridge.testing.proxy import FaultProxy
 from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.jars import Java, NoJavaError, fetch
+from tests.servers.zookeeper.peer import Fleet, build
 from tests.servers.zookeeper.server import Ensemble, ZooKeeper
 
 
@@ -22,12 +23,27 @@ def java() -> Java:
 
 
 @pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Java:
+    """That of `java/`, compiled with the libraries that it uses; without a JDK the test is skipped, with the reason."""
+    try:
+        return build(tmp_path_factory.mktemp("classes"), say=print)
+    except NoJavaError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def standing(java: Java, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeper]:
     """The session's server, for every test that leaves it running."""
     made = ZooKeeper(java, tmp_path_factory.mktemp("zookeeper"))
     asyncio.run(made.start())
     yield made
     asyncio.run(made.stop())
+
+
+@pytest.fixture
+def fleet(program: Java, standing: ZooKeeper, tmp_path: Path) -> Fleet:
+    """Those who are in the session's server with that program."""
+    return Fleet(program, tmp_path, standing.hosts)
 
 
 @pytest.fixture

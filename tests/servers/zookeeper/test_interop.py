@@ -1,0 +1,154 @@
+"""The ecosystem's own libraries and the bridge in one ZooKeeper: each reads what the other writes."""
+
+import secrets
+from typing import Any
+
+import pytest
+
+from bridge.model import Endpoint, Health, Port, Service, ServiceName
+from bridge.testing.conformance.samples import WEB, service
+from bridge.testing.conformance.wrote import writing
+from bridge.testing.proxy import FaultProxy
+from tests.servers.zookeeper.bench import ZooKeeperBench
+from tests.servers.zookeeper.hand import Hand
+from tests.servers.zookeeper.observing import observing, settings
+from tests.servers.zookeeper.peer import ANY, DUBBO, SPRING, Fleet, addresses
+
+ONE, TWO, THREE = (f"10.20.0.{number}:8080" for number in (1, 2, 3))
+FOO = "com.ex.Foo"
+
+
+@pytest.fixture
+def root() -> str:
+    """A tree of this test alone, on the session's server."""
+    return f"/services-{secrets.token_hex(4)}"
+
+
+def instance(where: str, **more: Any) -> dict[str, Any]:
+    """What a peer on Curator registers of `web`."""
+    address, _, port = where.rpartition(":")
+    return {"name": "web", "id": f"id-{where}", "address": address, "port": int(port), **more}
+
+
+def payload(**metadata: str) -> dict[str, Any]:
+    """That of Spring Cloud."""
+    return {"payload": {"id": "application-1", "name": "web", "metadata": metadata}}
+
+
+def tree(root: str, dialect: str, **more: Any) -> list[dict[str, Any]]:
+    place = {"path": f"{root}/{{name}}", "dialect": dialect, "namespace": "shop", "ports": {"default": "http"}}
+    return [{**place, **more}]
+
+
+@pytest.mark.promise("R-01")
+async def test_what_curator_registers_is_read_and_followed(fleet: Fleet, root: str) -> None:
+    async with fleet.curator(root) as peer:
+        await peer.do("register", **instance(ONE, type="DYNAMIC"))
+        async with observing(settings(fleet.hosts, tree(root, "curator"))) as seen:
+            await seen.until(lambda: seen.served("web") == [ONE])
+            await peer.do("register", **instance(TWO, type="STATIC", payload={"team": "payments"}))
+            await peer.do("register", **instance(THREE, type="DYNAMIC_SEQUENTIAL"))
+            await seen.until(lambda: seen.served("web") == [ONE, TWO, THREE])
+            assert [one.metadata for one in seen.endpoints("web")] == [(), (("team", "payments"),), ()]
+            await peer.do("update", **instance("10.20.0.9:8080", id=f"id-{ONE}", type="DYNAMIC"))
+            await seen.until(lambda: "10.20.0.9:8080" in seen.served("web"))
+            await peer.do("unregister", id=f"id-{TWO}")
+            await seen.until(lambda: TWO not in seen.served("web"))
+            assert not seen.problems
+
+
+async def test_what_dies_without_a_word_goes_when_its_session_does_and_what_is_static_stays(
+    fleet: Fleet, root: str
+) -> None:
+    async with fleet.curator(root) as peer:
+        await peer.do("register", **instance(ONE, type="DYNAMIC"))
+        await peer.do("register", **instance(TWO, type="STATIC"))
+        async with observing(settings(fleet.hosts, tree(root, "curator"))) as seen:
+            await seen.until(lambda: seen.served("web") == [ONE, TWO])
+            peer.kill()
+            await seen.until(lambda: seen.served("web") != [ONE, TWO])
+            assert TWO in seen.served("web")
+
+
+async def test_the_status_of_an_instance_of_spring_is_its_health(fleet: Fleet, root: str) -> None:
+    async with fleet.curator(root, SPRING) as peer:
+        await peer.do("register", **instance(ONE, **payload(instance_status="UP", team="payments")))
+        async with observing(settings(fleet.hosts, tree(root, "spring"))) as seen:
+            await seen.until(lambda: seen.served("web") == [ONE])
+            assert seen.endpoints("web")[0].metadata == (("team", "payments"),)
+            await peer.do("update", **instance(ONE, **payload(instance_status="OUT_OF_SERVICE")))
+            await seen.until(lambda: seen.endpoints("web")[0].health is Health.DRAINING)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "kind"),
+    [("curator", ANY), ("curator", SPRING), ("curator", DUBBO), ("spring", SPRING), ("dubbo-app", DUBBO)],
+)
+async def test_what_is_written_is_listed_and_watched_by_curator(
+    fleet: Fleet, hand: Hand, proxy: FaultProxy, dialect: str, kind: str
+) -> None:
+    """Whatever class its readers take payloads to be; one of another class would hide the service from them."""
+    bench = await ZooKeeperBench.made(hand, proxy, dialect)
+    async with fleet.curator(bench.root, kind) as peer, writing(bench) as wrote:
+        await peer.do("watch", name="web")
+        await wrote.say(WEB)
+        await peer.until_seen("web", ONE, TWO, THREE)
+        assert await peer.do("names") == ["web"]
+        listed = await peer.do("list", name="web")
+        assert addresses(listed) == [ONE, TWO, THREE]
+        assert {one["type"] for one in listed} == {"STATIC"}
+        await wrote.say(service("web", "10.20.0.1", port=8081))
+        await peer.until_seen("web", "10.20.0.1:8081")
+        await wrote.say(Service.of(WEB.name, []))
+        await peer.until_seen("web")
+
+
+async def test_a_client_of_spring_has_uri_status_weight_and_metadata_of_what_is_written(
+    fleet: Fleet, hand: Hand, proxy: FaultProxy
+) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy, "spring")
+    ports = (Port("http", 8080),)
+    said = Service.of(
+        ServiceName("shop", "web"),
+        [
+            Endpoint("10.20.0.1", ports, weight=3, metadata=(("team", "payments"),)),
+            Endpoint("2001:db8::1", ports, Health.DRAINING),
+        ],
+    )
+    async with fleet.curator(bench.root, SPRING) as peer, writing(bench) as wrote:
+        await wrote.say(said)
+        four, six = sorted(await peer.do("list", name="web"), key=lambda one: str(one["address"]))
+        assert (four["uri"], six["uri"]) == ("http://10.20.0.1:8080", "http://[2001:db8::1]:8080")
+        assert (
+            four["payload"]["metadata"].items() >= {"instance_status": "UP", "weight": "3", "team": "payments"}.items()
+        )
+        assert six["payload"]["metadata"]["instance_status"] == "OUT_OF_SERVICE"
+
+
+async def test_what_a_provider_of_dubbo_registers_is_read(fleet: Fleet, root: str) -> None:
+    url = f"dubbo://10.20.0.1:20880/{FOO}?application=shop&interface={FOO}&side=provider&weight=7"
+    async with fleet.dubbo(root) as peer:
+        await peer.do("register", url=url)
+        read = settings(fleet.hosts, tree(root, "dubbo", names={FOO: "shop/foo"}))
+        async with observing(read) as seen:
+            await seen.until(lambda: seen.served("foo") == ["10.20.0.1:20880"])
+            assert seen.endpoints("foo")[0].weight == 7
+            await peer.do("register", url=url.replace("10.20.0.1", "10.20.0.2"))
+            await peer.do("unregister", url=url)
+            await seen.until(lambda: "10.20.0.2:20880" in seen.served("foo"))
+            await seen.until(lambda: "10.20.0.1:20880" not in seen.served("foo"))
+
+
+async def test_a_consumer_of_dubbo_is_told_what_is_written(fleet: Fleet, hand: Hand, proxy: FaultProxy) -> None:
+    more = {"names": {FOO: "shop/web"}, "dubbo": {"protocol": "tri", "group": "g", "version": "1.0.0"}}
+    bench = await ZooKeeperBench.made(hand, proxy, "dubbo", **more)
+    async with fleet.dubbo(bench.root) as peer, writing(bench) as wrote:
+        await peer.do("watch", name=FOO, query="&group=g&version=1.0.0")
+        await peer.until_seen(FOO)
+        await wrote.say(Service.of(WEB.name, [Endpoint("10.20.0.1", (Port("http", 8080),), weight=3)]))
+        (told,) = await peer.until_seen(FOO, ONE)
+        assert (told["protocol"], told["weight"]) == ("tri", 300)  # who says nothing has 100
+        await wrote.say(WEB)
+        await peer.until_seen(FOO, ONE, TWO, THREE)
+        await wrote.say(Service.of(WEB.name, []))
+        await peer.until_seen(FOO)
