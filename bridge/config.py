@@ -34,7 +34,12 @@ from bridge.xds.server import ServerSettings
 from bridge.xds.tls import TlsFiles
 
 ENTRY_POINTS: Final = "bridge.adapters"
-EXTRAS: Final = ("kubernetes", "static")  # kinds that this distribution brings, each behind the extra of its name
+EXTRAS: Final = (
+    "static",
+    "kubernetes",
+    "zookeeper",
+    "consul",
+)  # kinds that this distribution brings, each behind the extra of its name
 PLACES: Final = (Path("bridge.yaml"), Path("/etc/registry-bridge/bridge.yaml"))
 """Where the configuration is looked for when nobody names it."""
 

@@ -1,0 +1,3 @@
+from bridge.kit.extra import needs
+
+needs("kubernetes")
