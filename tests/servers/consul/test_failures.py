@@ -117,6 +117,28 @@ async def test_a_server_without_a_leader_is_not_taken_for_the_truth(three: Three
 
 
 @pytest.mark.promise("R-09")
+async def test_a_leader_that_is_killed_takes_nothing_along_and_changes_arrive_by_the_next_one(
+    three: Three, tmp_path: Path
+) -> None:
+    loop = asyncio.get_running_loop()
+    leader = await three.leading()
+    left, *_ = (one for one in three.agents if one is not leader)
+    async with left.hand() as hand:
+        await hand.say("web", *FOUR)
+        async with observing(settings(left.url, tmp_path)) as seen:
+            await seen.until(lambda: seen.served("web") == FOUR)
+            begun = loop.time()
+            await leader.kill()
+            await left.ready()
+            await hand.say("web", FIVE[-1])
+            await hand.forget("web", FOUR[0])
+            await seen.until(lambda: FIVE[-1] in seen.served("web"))
+            print(f"a change after the leader's death is there after {loop.time() - begun:.1f} s")
+            assert set(FOUR[1:]) <= set(seen.served("web")), "nothing else is held or gone"
+            await seen.until(lambda: seen.reading.lost is None)
+
+
+@pytest.mark.promise("R-09")
 async def test_an_answer_that_knows_no_leader_is_no_view(standing: Agent, hand: Hand, tmp_path: Path) -> None:
     await hand.say("stale", *FOUR)
 
@@ -149,6 +171,24 @@ async def test_an_older_state_that_was_restored_is_read_whole_and_removes_nothin
             await hand.say("web", *FOUR[1:])
             await hand.say("late", *FOUR)
             await seen.until(lambda: seen.served("web") == seen.served("late") == FOUR, 90)
+
+
+@pytest.mark.promise("R-10")
+async def test_an_older_state_is_noticed_though_no_question_is_woken_by_it(
+    own: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.consul.client.WAIT", 3)  # by as much, at most, it is later
+    async with own.hand() as hand:
+        await hand.say("web", FOUR[0])
+        old = await hand.raw("GET", "snapshot")
+        await hand.say("web", *FOUR[1:])
+        async with observing(settings(own.url, tmp_path)) as seen:
+            await seen.until(lambda: seen.served("web") == FOUR)
+            await hand.raw("PUT", "snapshot", old)
+            await seen.until(lambda: seen.served("web") == [FOUR[0], *HELD[1:]])
+            await seen.until(lambda: any("an index went back" in one for one in seen.problems))
+            await hand.say("web", FIVE[-1])
+            await seen.until(lambda: seen.served("web") == [FOUR[0], *HELD[1:], FIVE[-1]])
 
 
 @pytest.mark.promise("R-10")

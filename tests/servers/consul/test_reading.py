@@ -1,18 +1,15 @@
 """What operators and programs put into a real Consul, and what becomes of it."""
 
-import asyncio
 import json
 import secrets
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bridge.model import Health, Locality
 from bridge.testing.proxy import FaultProxy
-from tests.servers.consul.door import Door
 from tests.servers.consul.hand import Hand, HandError, entry
 from tests.servers.consul.observing import settings
 from tests.servers.consul.server import Agent
@@ -50,6 +47,29 @@ async def test_an_instance_says_where_it_is_and_what_it_weighs(standing: Agent, 
         (one,) = seen.endpoints("placed")
     assert (str(one.id), one.weight, one.locality) == ("203.0.113.9:8443", 7, Locality("eu", "eu-1a"))
     assert dict(one.metadata) == {"version": "2", "tags": "v2", "consul-node": "vm-10.3.0.1"}
+
+
+async def test_static_hosts_of_consul_are_read_with_what_their_nodes_say(
+    standing: Agent, hand: Hand, tmp_path: Path
+) -> None:
+    """As consul-esm's users register them: a node without an agent, whose monitor writes `externalNodeHealth`."""
+    host = {
+        "Node": "db-7", "Address": "10.8.0.7",
+        "NodeMeta": {"external-node": "true", "external-probe": "true", "zone": "dc1-b", "rack": "r4"},
+    }  # fmt: skip
+    health = {"CheckID": "externalNodeHealth", "Name": "External Node Status", "Status": "passing"}
+    service = {"ID": "ledger-db", "Service": "ledger-db", "Port": 5432, "Meta": {"role": "primary"}, "Tags": ["pg"]}
+    await hand.register({**host, "Service": service, "Check": health})
+    made = settings(standing.url, tmp_path, locality={"region": "eu"}, **chosen("ledger-db"))
+    async with observing(made) as seen:
+        await seen.until(lambda: bool(seen.endpoints("ledger-db")))
+        (one,) = seen.endpoints("ledger-db")
+        assert (str(one.id), one.health, one.locality) == ("10.8.0.7:5432", Health.HEALTHY, Locality("eu", "dc1-b"))
+        assert dict(one.metadata) == {"role": "primary", "tags": "pg", "consul-node": "db-7"}
+        await hand.register({**host, "Check": {**health, "Status": "critical"}})
+        await seen.until(lambda: [one.health for one in seen.endpoints("ledger-db")] == [Health.UNHEALTHY])
+        await hand.register({**host, "Address": "10.8.0.8", "Check": health})
+        await seen.until(lambda: "10.8.0.8:5432" in seen.served("ledger-db"))
 
 
 async def test_what_a_catalog_takes_and_no_bridge_can_use_is_one_line_each(
@@ -173,30 +193,6 @@ async def test_an_answer_that_is_cut_or_none_of_a_consul_is_no_view(
             await seen.until(lambda: seen.served("cut") == TWO)
 
 
-async def test_a_thousand_services_take_few_connections_and_a_change_arrives(own: Agent, tmp_path: Path) -> None:
-    loop = asyncio.get_running_loop()
-    async with own.hand() as hand:
-        await many(hand, 1_000)
-        async with Door(own.url).opened() as door, observing(settings(door.url, tmp_path)) as seen:
-            begun = loop.time()
-            await seen.until(lambda: len(seen.served("many-999")) == 2)
-            print(f"first view of 1,000 services after {loop.time() - begun:.1f} s")
-            assert seen.how == "hints and sweeps over 1,000 services"
-            for number in (0, 500, 999):
-                begun = loop.time()
-                await hand.status(f"many-{number}", "10.9.0.1:80", "critical")
-                await seen.until(
-                    lambda number=number: Health.UNHEALTHY in {one.health for one in seen.endpoints(f"many-{number}")}
-                )
-                print(f"a change of number {number} after {loop.time() - begun:.2f} s")
-            await hand.forget("many-7")
-            await hand.say("new", *TWO)
-            await seen.until(lambda: seen.served("new") == TWO)
-            await seen.until(lambda: all(one.held for one in seen.endpoints("many-7")))
-            print(f"at most {door.most} questions at once")
-            assert door.most <= 40
-
-
 async def test_services_are_followed_by_themselves_while_they_are_few(
     standing: Agent, hand: Hand, tmp_path: Path
 ) -> None:
@@ -221,19 +217,6 @@ def test_the_same_client_runs_on_both_packages(standing: Agent, tmp_path: Path, 
         "package": str(place), "services": True, "nodes": True, "critical": True, "instances": True, "waited": True,
         "leader": True,
     }  # fmt: skip
-
-
-async def many(hand: Hand, number: int) -> None:
-    """So many services of two instances each, in transactions of 64."""
-    nodes = [{"Node": f"vm-10.9.0.{its}", "Address": f"10.9.0.{its}"} for its in (1, 2)]
-    operations: list[dict[str, Any]] = [{"Node": {"Verb": "set", "Node": one}} for one in nodes]
-    for each in range(number):
-        for its in (1, 2):
-            service = {"ID": f"many-{each}-10.9.0.{its}-80", "Service": f"many-{each}"}
-            said = {**service, "Address": f"10.9.0.{its}", "Port": 80}
-            operations.append({"Service": {"Verb": "set", "Node": f"vm-10.9.0.{its}", "Service": said}})
-    for start in range(0, len(operations), 64):
-        await hand.put("txn", operations[start : start + 64])
 
 
 async def test_a_hand_without_rights_is_refused(standing: Agent) -> None:

@@ -1,0 +1,120 @@
+"""More services than one waits for one by one: hints and sweeps, connections, and what an ACL takes out of them."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bridge.model import Health
+from tests.servers.consul import shipped
+from tests.servers.consul.door import Door
+from tests.servers.consul.hand import Hand
+from tests.servers.consul.observing import settings
+from tests.servers.consul.server import Agent
+from tests.servers.observing import Observing, observing
+
+TWO = ["10.9.0.1:80", "10.9.0.2:80"]
+NODES = 'node_prefix "" { policy = "read" }'
+
+
+async def test_a_thousand_services_take_few_connections_and_a_change_arrives(own: Agent, tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    async with own.hand() as hand:
+        await many(hand, 1_000)
+        async with Door(own.url).opened() as door, observing(settings(door.url, tmp_path)) as seen:
+            begun = loop.time()
+            await seen.until(lambda: len(seen.served("many-999")) == 2)
+            print(f"first view of 1,000 services after {loop.time() - begun:.1f} s")
+            assert seen.how == "hints and sweeps over 1,000 services"
+            for number in (0, 500, 999):
+                begun = loop.time()
+                await hand.status(f"many-{number}", "10.9.0.1:80", "critical")
+                await seen.until(
+                    lambda number=number: Health.UNHEALTHY in {one.health for one in seen.endpoints(f"many-{number}")}
+                )
+                print(f"a change of number {number} after {loop.time() - begun:.2f} s")
+            await hand.forget("many-7")
+            await hand.say("new", *TWO)
+            await seen.until(lambda: seen.served("new") == TWO)
+            await seen.until(lambda: all(one.held for one in seen.endpoints("many-7")))
+            print(f"at most {door.most} questions at once")
+            assert door.most <= 40
+
+
+async def many(hand: Hand, number: int) -> None:
+    """So many services of two instances each, in transactions of 64."""
+    nodes = [{"Node": f"vm-10.9.0.{its}", "Address": f"10.9.0.{its}"} for its in (1, 2)]
+    operations: list[dict[str, Any]] = [{"Node": {"Verb": "set", "Node": one}} for one in nodes]
+    for each in range(number):
+        for its in (1, 2):
+            service = {"ID": f"many-{each}-10.9.0.{its}-80", "Service": f"many-{each}"}
+            said = {**service, "Address": f"10.9.0.{its}", "Port": 80}
+            operations.append({"Service": {"Verb": "set", "Node": f"vm-10.9.0.{its}", "Service": said}})
+    for start in range(0, len(operations), 64):
+        await hand.put("txn", operations[start : start + 64])
+
+
+def connections(own: Agent) -> int:
+    """Those of this process to the server."""
+    mine = psutil.Process().net_connections("tcp")
+    return sum(1 for one in mine if one.raddr and one.raddr.port == own.port and one.status == psutil.CONN_ESTABLISHED)
+
+
+def all_served(seen: Observing, number: int) -> bool:
+    return all(seen.served(f"many-{each}") == TWO for each in range(number))
+
+
+async def test_as_many_as_are_followed_one_by_one_leave_room_in_the_two_hundred_of_an_agent(
+    own: Agent, tmp_path: Path
+) -> None:
+    async with own.hand() as hand:
+        await many(hand, 129)
+        async with observing(settings(own.url, tmp_path)) as seen:
+            await seen.until(lambda: all_served(seen, 129))
+            assert seen.how == "long polls of 129 services"
+            for each in range(0, 129, 3):
+                await hand.status(f"many-{each}", TWO[0], "critical")
+            await seen.until(lambda: any(one.health is Health.UNHEALTHY for one in seen.endpoints("many-126")))
+            assert connections(own) <= 150
+            assert seen.reading.lost is None
+
+
+@pytest.mark.promise("R-12")
+async def test_an_agent_that_allows_too_few_connections_says_so_and_removes_nothing(
+    program: Path, tmp_path: Path
+) -> None:
+    few = {"limits": {"http_max_conns_per_client": 40}}
+    async with Agent(program, tmp_path / "server", few) as own, own.hand() as hand:
+        await many(hand, 100)
+        async with observing(settings(own.url, tmp_path)) as seen:
+            await seen.until(lambda: all_served(seen, 100))
+            await seen.until(lambda: seen.reading.lost is not None or bool(seen.unread))
+            told = [seen.reading.why, *seen.unread]
+            print(told[:2])
+            assert any("http_max_conns_per_client" in one for one in told)
+            assert all_served(seen, 100)
+
+
+@pytest.mark.promise("R-11", "S-16", "law-1")
+async def test_rights_on_half_of_many_services_that_are_taken_remove_nothing(own: Agent, tmp_path: Path) -> None:
+    half = "".join(f'service "many-{each}" {{ policy = "read" }}\n' for each in range(0, 140, 2))
+    async with own.hand() as hand:
+        await many(hand, 140)
+        await hand.policy("many", shipped.rules("read"))
+        token, accessor = await hand.token("many")
+        async with observing(settings(own.url, tmp_path, token=token, **{"import": {"services": ["many-*"]}})) as seen:
+            await seen.until(lambda: all_served(seen, 140))
+            assert seen.how == "hints and sweeps over 140 services"
+            await hand.policy("many", half + NODES)
+            await hand.say("many-0", "10.9.0.3:80")
+            await seen.until(lambda: "10.9.0.3:80" in seen.served("many-0"))
+            await seen.until(lambda: seen.reading.lost is not None or len(seen.unread) == 70)
+            assert all(seen.served(f"many-{each}") == TWO for each in range(1, 140))
+            await hand.policy("many", shipped.rules("read"))
+            await seen.until(lambda: seen.reading.lost is None and not seen.unread, 90)
+            await hand.revoke(accessor)
+            await seen.until(lambda: seen.reading.denied)
+            assert token not in seen.reading.why
+            assert all(seen.served(f"many-{each}") == TWO for each in range(1, 140))
