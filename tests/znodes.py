@@ -30,14 +30,14 @@ class Znodes:
         self._stats: dict[str, Stat] = {"/": Stat(0, 0, 0, 0, 0)}
         self._watched: dict[str, set[str]] = {"children": set(), "data": set()}
 
-    def make(self, path: str, data: bytes = b"") -> None:
-        """A node, with those above it."""
+    def make(self, path: str, data: bytes = b"", session: int = 0) -> None:
+        """A node, with those above it; it belongs to a session where one is named."""
         above = path.rpartition("/")[0] or "/"
         if above not in self.data:
             self.make(above)
         self._zxid += 1
         self.data[path] = data
-        self._stats[path] = Stat(0, self._zxid, self._zxid, 0, 0)
+        self._stats[path] = Stat(0, self._zxid, self._zxid, session, 0)
         self._fire("data", path)
         self._fire("children", above)
 

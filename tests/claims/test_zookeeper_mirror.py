@@ -3,21 +3,24 @@
 from collections.abc import Sequence
 
 from adapters.zookeeper.dialects.curator import Curator
-from adapters.zookeeper.dialects.dialect import Dialect, PortNames
+from adapters.zookeeper.dialects.dialect import Dialect, PortNames, Spelled
 from adapters.zookeeper.dialects.dubbo import Dubbo
 from adapters.zookeeper.dialects.nerve import Nerve
+from adapters.zookeeper.members import OF_ANOTHER
 from adapters.zookeeper.mirror import JAVA_LIMIT, Mirror
 from adapters.zookeeper.operations import NO_AUTH, NO_NODE, Children, Get
 from adapters.zookeeper.paths import Mapped, Tree
 from adapters.zookeeper.whole import Trees, Whole
+from bridge.adapter import Target
 from bridge.kit.mark import Mark
 from bridge.model import NOWHERE, Locality
-from tests.builders import name
+from tests.builders import endpoint, name
 from tests.servers.zookeeper.records import curator
 from tests.znodes import Znodes
 
 SERVICES = Tree.of("/services/{name}", Mapped("shop"))
 HTTP = PortNames("http")
+ALL = Target("/services/{name}")
 
 
 def mirror(tree: Tree = SERVICES, dialect: Dialect | None = None) -> Mirror:
@@ -323,3 +326,21 @@ def test_the_configuration_places_what_does_not_place_itself() -> None:
     seen.look()
     (endpoint,) = seen.whole.services[name("shop/web")].endpoints
     assert endpoint.locality == Locality("eu", "dc1", "")
+
+
+def test_what_ends_with_another_session_than_ours_is_not_what_is_wanted() -> None:
+    znodes = Znodes()
+    ours = Mark("prod", "one")
+    dialect = Nerve(HTTP)
+    node = dialect.node(dialect.say(Spelled("web"), endpoint("10.0.0.1:80")), ours.owner)
+    znodes.make(f"/services/web/{node.name}0000000001", node.data, session=7)
+    made = Mirror(SERVICES, dialect, ours=True)
+    made.again()
+    znodes.follow([made])
+    whole = Whole(Trees([], NOWHERE, "", ours), {ALL: Trees([made], NOWHERE, "", ours)}, {ALL})
+    for session, ends in ((7, False), (8, True), (7, False)):
+        whole.renew(session)
+        for _ in whole.updates():
+            pass
+        (record,) = whole.holdings[ALL][name("shop/web")].records
+        assert record.content.startswith(OF_ANOTHER) is ends

@@ -215,12 +215,18 @@ class Ensemble:
         return leader, [one for one in self.servers if one is not leader]
 
 
-def _peer(java: Java, folder: Path, number: int, ports: Sequence[tuple[int, int]]) -> ZooKeeper:
+def _peer(
+    java: Java, folder: Path, number: int, ports: Sequence[tuple[int, int]], config: Mapping[str, str] | None = None
+) -> ZooKeeper:
     """One of an ensemble, which finds the others at these ports, of the quorum and of the election."""
-    lines = {"initLimit": "10", "syncLimit": "10"}
+    lines = {"initLimit": "10", "syncLimit": "10", **(config or {})}
     for peer, (quorum, election) in enumerate(ports, 1):
         lines[f"server.{peer}"] = f"127.0.0.1:{quorum}:{election}"
     return ZooKeeper(java, folder / str(number), config=lines, number=number)
+
+
+LOCAL = {"localSessionsEnabled": "true"}
+"""Otherwise a server that begins a session has heard of the leader, and is not late for who is new."""
 
 
 class Lagging:
@@ -231,14 +237,14 @@ class Lagging:
         self._proxies = [FaultProxy("127.0.0.1", quorum) for quorum, _ in ports[:2]]
         self._ports = ports
         self._java, self._folder = java, folder
-        self._first = [_peer(java, folder, number, ports) for number in (1, 2)]
+        self._first = [_peer(java, folder, number, ports, LOCAL) for number in (1, 2)]
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         for proxy in self._proxies:
             await self._stack.enter_async_context(proxy)
         seen = [(proxy.port, election) for proxy, (_, election) in zip(self._proxies, self._ports, strict=False)]
-        self.follower = _peer(self._java, self._folder, 3, [*seen, self._ports[2]])
+        self.follower = _peer(self._java, self._folder, 3, [*seen, self._ports[2]], LOCAL)
         for server in (*self._first, self.follower):
             self._stack.push_async_callback(server.stop)
         for server in self._first:

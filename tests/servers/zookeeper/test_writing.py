@@ -161,6 +161,20 @@ async def test_a_parent_that_vanishes_is_made_again_and_stays(hand: Hand, proxy:
         assert len(await names(hand, bench)) == 3
 
 
+async def test_a_service_whose_znode_vanishes_under_a_write_is_written_all_the_same(
+    hand: Hand, proxy: FaultProxy
+) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy)
+    async with writing(bench) as wrote:
+        (record,) = wrote.fit(service("web", "10.20.0.1"))[0]
+        for _ in range(20):
+            await wrote.apply(Put(record, None))
+            await wrote.watched.until(lambda: bool(wrote.holding(WEB.name).records), "that it is there")
+            await hand.remove(f"{bench.root}/web")
+        await wrote.apply(Put(record, None))
+        assert len(await names(hand, bench)) == 1
+
+
 async def test_applications_of_dubbo_are_mapped_before_they_are_there_and_others_stay_mapped(
     hand: Hand, proxy: FaultProxy
 ) -> None:
