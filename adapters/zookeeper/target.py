@@ -93,8 +93,10 @@ class TreeTarget:
         return [path for path in paths if not self.mirror.knows(path)]
 
     def _spelled(self, service: ServiceName) -> Spelled:
+        """The name as its readers know it, which need not be the last part of the path."""
         path = self.tree.path(service)
-        return Spelled(path.rpartition("/")[2], path)
+        found = self.tree.find(path.removeprefix(self.tree.root).strip("/").split("/") if self.tree.depth else ())
+        return Spelled(found.spelled.rpartition("/")[2] if found is not None else service.name, path)
 
     def _create(self, path: str, node: Node) -> Create:
         return Create(path, node.data, self.acl, self.ephemeral, node.sequential)
