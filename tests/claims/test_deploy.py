@@ -1,6 +1,7 @@
 """What `deploy/` ships is what the commands make and take."""
 
 import configparser
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ import yaml
 from click.testing import CliRunner
 
 from bridge.cli import main
+from tests.envoy.certificates import Authority
 
+ZOOKEEPER = "zookeeper/registry-bridge.service.d/zookeeper.conf"
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
@@ -20,11 +23,16 @@ def test_the_bootstrap_is_the_one_that_the_command_prints(tmp_path: Path, monkey
     assert yaml.safe_load((DEPLOY / "envoy" / "bootstrap.yaml").read_text("utf-8")) == yaml.safe_load(result.stdout)
 
 
+def unit(*files: str) -> configparser.RawConfigParser:
+    """A unit with its drop-ins."""
+    read = configparser.RawConfigParser(strict=False)
+    read.optionxform = str  # type: ignore[method-assign,assignment]
+    read.read([DEPLOY / file for file in files])
+    return read
+
+
 def test_the_unit_runs_a_command_that_there_is_and_is_not_started_again_for_a_bad_configuration() -> None:
-    unit = configparser.RawConfigParser(strict=False)
-    unit.optionxform = str  # type: ignore[method-assign,assignment]
-    unit.read(DEPLOY / "systemd" / "registry-bridge.service")
-    service = dict(unit["Service"])
+    service = unit("systemd/registry-bridge.service")["Service"]
     program, command, *options = service["ExecStart"].split()
     assert program.endswith("/registry-bridge")
     assert command in main.commands
@@ -34,29 +42,15 @@ def test_the_unit_runs_a_command_that_there_is_and_is_not_started_again_for_a_ba
     assert int(service["TimeoutStopSec"]) > 5  # `run` waits that long before it ends its streams
 
 
-ZOOKEEPER = DEPLOY / "zookeeper"
+def test_beside_a_zookeeper_the_unit_is_as_hardened_and_goes_without_it() -> None:
+    alone, beside = unit("systemd/registry-bridge.service"), unit("systemd/registry-bridge.service", ZOOKEEPER)
+    assert dict(alone["Service"]).items() < dict(beside["Service"]).items()
+    assert beside["Unit"]["After"] == "zookeeper.service"
+    assert not {"Requires", "BindsTo", "PartOf"} & set(beside["Unit"])
 
 
-def test_the_configuration_beside_a_zookeeper_will_do() -> None:
-    result = CliRunner().invoke(main, ["check", "--strict", "--config", str(ZOOKEEPER / "bridge.yaml")])
+def test_the_configuration_beside_a_zookeeper_will_do(tmp_path: Path) -> None:
+    folder = shutil.copytree(DEPLOY / "zookeeper", tmp_path / "zookeeper")
+    Authority().install(folder / "tls")
+    result = CliRunner().invoke(main, ["check", "--strict", "--config", str(folder / "bridge.yaml")])
     assert result.exit_code == 0, result.output
-
-
-def test_what_is_dropped_in_beside_a_zookeeper_is_for_the_unit_that_there_is() -> None:
-    unit = configparser.RawConfigParser(strict=False)
-    unit.optionxform = str  # type: ignore[method-assign,assignment]
-    unit.read(ZOOKEEPER / "beside-zookeeper.conf")
-    assert set(unit.sections()) == {"Unit", "Service"}
-    assert unit["Unit"]["After"] == "zookeeper.service"
-    assert "ExecStart" not in unit["Service"]
-
-
-def test_the_sidecar_runs_with_no_rights_and_has_the_files_that_it_names() -> None:
-    sidecar = yaml.safe_load((ZOOKEEPER / "compose.yaml").read_text("utf-8"))["services"]["registry-bridge"]
-    command, *options = sidecar["command"]
-    assert command in main.commands
-    assert options == ["--config", "/etc/registry-bridge/bridge.yaml"]
-    assert (sidecar["read_only"], sidecar["cap_drop"]) == (True, ["ALL"])
-    mounted = dict(one.split(":")[:2] for one in sidecar["volumes"])
-    assert mounted["./bridge.yaml"] == options[1]
-    assert all((ZOOKEEPER / one).exists() for one in mounted if one.startswith("./"))

@@ -47,6 +47,12 @@ class Authority:
         )
         return Pair(_pem(self._sign(_name(name), key, host=host)), private)
 
+    def install(self, folder: Path) -> None:
+        """Make a folder that has what a server needs, by the names of a Secret of Kubernetes."""
+        folder.mkdir()
+        self.pair("bridge").write(folder / "tls.crt", folder / "tls.key")
+        (folder / "ca.crt").write_bytes(self.pem)
+
     def credentials(self, pair: Pair | None = None) -> grpc.ChannelCredentials:
         """Those of a client that trusts this authority and shows `pair`."""
         return grpc.ssl_channel_credentials(

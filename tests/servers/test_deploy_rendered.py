@@ -71,10 +71,7 @@ def test_the_chart_renders_what_the_overlay_does(tools: Tools, overlay: str) -> 
 def test_the_configuration_will_do(tools: Tools, overlay: str, tmp_path: Path) -> None:
     for name, content in named(tools.kustomize(KUSTOMIZE / overlay), "ConfigMap")["data"].items():
         (tmp_path / name).write_text(content)
-    (tmp_path / "tls").mkdir()
-    authority = Authority()
-    authority.pair("bridge").write(tmp_path / "tls" / "tls.crt", tmp_path / "tls" / "tls.key")
-    (tmp_path / "tls" / "ca.crt").write_bytes(authority.pem)
+    Authority().install(tmp_path / "tls")
     result = CliRunner().invoke(main, ["check", "--strict", "--config", str(tmp_path / "bridge.yaml")])
     assert result.exit_code == 0, result.output
 

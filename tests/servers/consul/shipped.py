@@ -35,10 +35,7 @@ def install(folder: Path, token: str, url: str) -> dict[str, Any]:
     """Put beside the configuration what it names; the configuration, which asks the Consul at `url`."""
     made = configuration()
     (folder / "consul-token").write_text(token)
-    (folder / "tls").mkdir()
-    authority = Authority()
-    authority.pair("bridge").write(folder / "tls" / "tls.crt", folder / "tls" / "tls.key")
-    (folder / "tls" / "ca.crt").write_bytes(authority.pem)
+    Authority().install(folder / "tls")
     made["registries"][0]["url"] = url
     made["probes"] = {"listen": f"127.0.0.1:{free_port()}"}
     return made

@@ -28,6 +28,7 @@ KINDS: Mapping[str, tuple[str, bool]] = {
     "Secret": ("v1", True),
     "Service": ("v1", True),
     "ServiceAccount": ("v1", True),
+    "StatefulSet": ("apps/v1", True),
 }
 """Kind → its version, and whether it is in a namespace."""
 
