@@ -16,12 +16,15 @@ from adapters.consul.settings import Settings
 from bridge.kit import Kit
 from bridge.runtime.clock import SystemClock
 from bridge.testing.ports import free_port
-from tests.bench.lone import Case, Say, bridge, readers
+from tests.bench.lone import REST, Case, Say, bridge, readers
 from tests.bench.report import Row, middle
 from tests.servers.consul.hand import Hand
 from tests.servers.consul.server import ROOT, Agent, find
 
 NODES = 100
+SWEPT = 3.0
+"""Seconds after which a sweep over all of them has been, and has rested."""
+
 _AT_ONCE = 64  # operations of a transaction
 _IDLE = 30.0  # seconds for which nothing happens
 
@@ -103,7 +106,7 @@ class Instances:
             await self._hand.put("txn", some)
 
 
-async def _lone(services: int, count: int, how: str, say: Say) -> list[Row]:
+async def _lone(services: int, count: int, how: str, say: Say, rest: float = REST) -> list[Row]:
     about = f"{services:,} services, {how}"
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
@@ -113,7 +116,7 @@ async def _lone(services: int, count: int, how: str, say: Say) -> list[Row]:
             names = await instances.fill(services)
             xds = free_port()
             async with bridge(folder, xds, registry):
-                case = Case("W1-consul", about, names, count)
+                case = Case("W1-consul", about, names, count, rest)
                 rows = await readers(case, instances.add, xds, folder, say)
         stored = sorted(instances.writes)
         figures = {"p50 ms": middle(stored), "p99 ms": stored[len(stored) * 99 // 100], "changes": len(stored)}
@@ -121,13 +124,13 @@ async def _lone(services: int, count: int, how: str, say: Say) -> list[Row]:
 
 
 def w1(quick: bool, runs: int, say: Say) -> list[Row]:
-    """A hundred lone changes for each reader and each way to follow; they are their own rounds, whatever `runs` says.
+    """Lone changes for each reader and each way to follow: they are their own rounds, whatever `runs` says.
 
     The time begins before the request that registers the instance, so that it holds what Consul takes.
     """
-    few, many, count = (20, MOST + 20, 5) if quick else (100, 1_000, 100)
+    few, many, count, slow = (20, MOST + 20, 5, 5) if quick else (100, 1_000, 100, 30)
     rows = asyncio.run(_lone(few, count, "long polls", say))
-    return [*rows, *asyncio.run(_lone(many, count, "hints and sweeps", say))]
+    return [*rows, *asyncio.run(_lone(many, slow, "hints and sweeps", say, SWEPT))]
 
 
 async def _cold(services: int, idle: float, say: Say) -> dict[str, float]:

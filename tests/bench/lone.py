@@ -29,6 +29,9 @@ LOCK = Path(__file__).parents[2] / "deploy" / "envoy" / "newest.lock"
 WATCHED = 20
 """Clusters of the Envoy that is asked for its whole page: as many as one service of a company may depend on."""
 
+REST = 0.3
+"""Seconds between two changes at least, so that each is lone: what gathers changes has come to rest."""
+
 Say = Callable[[str], None]
 Change = Callable[[str], Awaitable[tuple[str, int]]]
 """Adds an endpoint to a service: its address, and when, in monotonic nanoseconds."""
@@ -84,12 +87,12 @@ def _listens(port: int) -> bool:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def changes(make: Change, services: Sequence[str], count: int, appears: Appears) -> list[int]:
+async def changes(make: Change, services: Sequence[str], count: int, appears: Appears, rest: float = REST) -> list[int]:
     """Make lone changes and time each, in nanoseconds."""
     times = []
     choose = random.Random(1)
     for _ in range(count):
-        await asyncio.sleep(0.3 + choose.random() * 0.1)  # lone: what gathers changes has come to rest
+        await asyncio.sleep(rest + choose.random() * 0.1)
         service = choose.choice(services)
         address, at = await make(service)
         async with asyncio.timeout(30):
@@ -111,32 +114,36 @@ async def _cost(envoy: EnvoyProcess, path: str) -> float:
 
 
 class Case(NamedTuple):
-    """What is measured: how many changes of which services, under which name and circumstances."""
+    """What is measured: how many changes of which services, under which name and circumstances.
+
+    `rest` are the seconds between two changes at least.
+    """
 
     scenario: str
     about: str
     services: Sequence[str]
     changes: int
+    rest: float = REST
 
 
 async def readers(case: Case, make: Change, xds: int, folder: Path, say: Say) -> list[Row]:
     """The changes as a client of our own has them, and as two Envoys have them that ask the bridge at `xds`."""
     watched = case.services[:: max(1, len(case.services) // WATCHED)]
     say(f"{case.scenario}: {case.changes} changes → an xDS client")
-    rows = [_row(case, "xDS client", await through_client(make, xds, watched, case.changes), {})]
+    rows = [_row(case, "xDS client", await through_client(make, xds, watched, case), {})]
     for everything, subject in (
         (False, f"Envoy, {len(watched)} clusters, /clusters"),
         (True, f"Envoy, {len(case.services):,} clusters, /config_dump of one"),
     ):
         say(f"{case.scenario}: {case.changes} changes → {subject}")
         times, more = await through_envoy(
-            make, xds, watched, case.changes, folder=folder / f"envoy{everything}", everything=everything, say=say
+            make, xds, watched, case, folder=folder / f"envoy{everything}", everything=everything, say=say
         )
         rows.append(_row(case, subject, times, more))
     return rows
 
 
-async def through_client(make: Change, xds: int, services: Sequence[str], count: int) -> list[int]:
+async def through_client(make: Change, xds: int, services: Sequence[str], case: Case) -> list[int]:
     """To a client of our own that subscribes to the services, in delta on ADS."""
     async with XdsClient(f"127.0.0.1:{xds}", delta=True) as client:
         await client.ask(EDS, *services)
@@ -145,11 +152,11 @@ async def through_client(make: Change, xds: int, services: Sequence[str], count:
         async def appears(service: str, address: str) -> None:
             await client.until(lambda: f"{address}:8080" in client.hosts(service))
 
-        return await changes(make, services, count, appears)
+        return await changes(make, services, case.changes, appears, case.rest)
 
 
 async def through_envoy(
-    make: Change, xds: int, services: Sequence[str], count: int, *, folder: Path, everything: bool, say: Say
+    make: Change, xds: int, services: Sequence[str], case: Case, *, folder: Path, everything: bool, say: Say
 ) -> tuple[list[int], dict[str, Any]]:
     """To an Envoy: one with the clusters of `services` alone, asked for `/clusters`; or one with every cluster,
     asked for the one assignment (its page of all clusters takes longer than the change)."""
@@ -178,7 +185,7 @@ async def through_envoy(
             while not (await _asked(envoy, page(service), address.encode()))[0]:
                 pass
 
-        times = await changes(make, services, count, appears)
+        times = await changes(make, services, case.changes, appears, case.rest)
         page_ms = await _cost(envoy, page(services[0]))
         clusters_ms = await _cost(envoy, "/clusters")
         return times, {"one asking ms": page_ms, "/clusters ms": clusters_ms}
