@@ -15,15 +15,19 @@ from adapters.zookeeper.owner import Batch, Connected, Disconnected, Event, News
 from bridge.errors import BridgeError, Denied, Unavailable
 from bridge.kit import Clock
 
-LIMIT = 6.0
-"""Seconds within which a server has to answer a canary. kazoo finds a frozen one by itself in two thirds of a session;
-this is for one whose pings are answered and nothing else."""
+LIMIT = 3.0
+"""Seconds within which a server has to answer a canary: so a frozen one is noticed. kazoo would notice it in two thirds
+of a session, but every request, and so a canary too, puts that off."""
 
 CLOSE = 2.0
 """Seconds for which the end of a session is waited for; it takes ten milliseconds where a server answers."""
 
 PATIENCE = 30.0
 """Seconds within which all of a batch has to be answered."""
+
+
+class SilentError(Unavailable):
+    """A server that has a connection to us did not answer in time."""
 
 
 class Client:
@@ -92,7 +96,7 @@ class Client:
             timer.cancel()
 
     async def ask(self, *asked: Operation, within: float = PATIENCE) -> list[Answer]:
-        """The answers, in order; Unavailable when one of them does not come within so many seconds, or Denied.
+        """The answers, in order; SilentError when one of them does not come within so many seconds, or Denied.
 
         What was asked may then have been done, or be done later.
         """
@@ -106,12 +110,12 @@ class Client:
         finally:
             del self._asked[batch]
         if batch.error:
-            kind = Denied if batch.denied else Unavailable
+            kind = Denied if batch.denied else SilentError if batch.late else Unavailable
             raise kind(f"{self._place}: {batch.error}; {'correct `auth`' if batch.denied else 'it is tried again'}")
         return batch.answers
 
     async def alive(self) -> None:
-        """Return when a server has answered; Unavailable when it does not within `LIMIT`."""
+        """Return when a server has answered; SilentError when it does not within `LIMIT`."""
         await self.ask(Exists("/"), within=LIMIT)
 
     def _tell(self, news: News) -> None:

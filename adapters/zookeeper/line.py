@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from adapters.zookeeper.access import Access
-from adapters.zookeeper.client import Client
+from adapters.zookeeper.client import Client, SilentError
 from adapters.zookeeper.operations import Answer, Operation
 from bridge.errors import BridgeError, Denied, Unavailable
 from bridge.kit import Clock
@@ -14,6 +14,8 @@ CANARY: Final = 3.0
 
 SILENT: Final = 1.0
 """The same, while it does not answer."""
+
+MOMENT: Final = 0.1
 
 BLIP: Final = 0.5
 """Seconds within which a connection that was lost may be had again unnoticed, as when one server of several ends."""
@@ -111,8 +113,10 @@ class Line:
         elif self._client.connected and now >= self.due:
             try:
                 await self._client.alive()
-            except Unavailable:
+            except SilentError:
                 self._silence()
+            except Unavailable:
+                self._heard += MOMENT  # that the connection is lost is told by then
             else:
                 self._hear()
 
@@ -133,7 +137,7 @@ class Line:
         """See `Client.ask`; one that is not answered is a reason to look."""
         try:
             answers = await self._client.ask(*asked)
-        except Unavailable:
+        except SilentError:
             self._silence()
             raise
         self._hear()
@@ -173,7 +177,7 @@ class Line:
         self._heard, self._quiet = self._clock.now(), None
 
     def _silence(self) -> None:
-        self._heard = self._clock.now()
         if self._client.connected and self._silent is None:
             self._quiet = self.connection, self._heard
+        self._heard = self._clock.now()
         self._changed.set()

@@ -66,7 +66,7 @@ class Event(NamedTuple):
 class Batch:
     """Operations that go together, and their answers; `error` instead, where they did not all come."""
 
-    __slots__ = ("answers", "denied", "error", "left", "operations", "until")
+    __slots__ = ("answers", "denied", "error", "late", "left", "operations", "until")
 
     def __init__(self, asked: Sequence[Operation], until: float) -> None:
         """`until` is when the last answer has to be there, by the clock of the owner."""
@@ -75,7 +75,7 @@ class Batch:
         self.left = len(asked)
         self.answers: list[Answer] = [None] * len(asked)
         self.error = ""
-        self.denied = False
+        self.denied = self.late = False
 
 
 News = Connected | Disconnected | Event | Batch | BridgeError | None
@@ -188,6 +188,7 @@ class Owner(threading.Thread):
         """Fail what waits too long. What is under way stays in the window: its answer may still come, in its turn."""
         now = self._now()
         for batch in [one for one in self._open if one.until <= now]:
+            batch.late = True
             self._fail(batch, "does not answer")
 
     def _answer(self, batch: Batch, index: int, answer: Answer) -> None:
