@@ -1,5 +1,6 @@
 """How a Consul is reached, and who asks there: the token and the certificates are read again as they change."""
 
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -18,10 +19,11 @@ LONGEST: Final = 4096
 
 
 class Login(NamedTuple):
-    """What a request needs besides its path."""
+    """What a request needs besides its path; `writing` sends nothing twice by itself."""
 
     url: str
     session: aiohttp.ClientSession
+    writing: aiohttp.ClientSession
     headers: Mapping[str, str]
 
     def __repr__(self) -> str:
@@ -36,39 +38,43 @@ class Access:
         self._token = Token(token) if token is not None else None
         self._tls = tls or TlsSettings()
         self._stamps: tuple[Any, ...] = ()
-        self._session: aiohttp.ClientSession | None = None
-        self._before: aiohttp.ClientSession | None = None
+        self._sessions: tuple[aiohttp.ClientSession, ...] = ()
+        self._before: tuple[aiohttp.ClientSession, ...] = ()
 
     async def login(self) -> Login:
         """Who we are now, over connections that fit; Denied says why nobody can log in."""
         token = self._token.now() if self._token is not None else ""
         stamps = self._tls.stamps()
-        if self._session is None or stamps != self._stamps:
+        if not self._sessions or stamps != self._stamps:
             await self._renew(stamps)
-        assert self._session is not None
-        return Login(self.url, self._session, {"X-Consul-Token": token} if token else {})
+        reading, writing = self._sessions
+        return Login(self.url, reading, writing, {"X-Consul-Token": token} if token else {})
 
     async def close(self) -> None:
         """Release every connection."""
-        sessions = self._session, self._before
-        self._session = self._before = None
+        sessions = (*self._sessions, *self._before)
+        self._sessions = self._before = ()
         for session in sessions:
-            if session is not None:
-                await session.close()
+            await session.close()
 
     async def _renew(self, stamps: tuple[Any, ...]) -> None:
         """Connections with the certificates that are there now; while those are bad, the ones of before go on."""
         try:
             context = self._tls.context() if self.url.startswith("https:") else None
         except ConfigError as error:
-            if self._session is None:
+            if not self._sessions:
                 raise Denied(str(error)) from None
             return
-        if self._before is not None:
-            await self._before.close()
-        self._before, self._stamps = self._session, stamps
-        connector = aiohttp.TCPConnector(limit=0, ssl=context or True)
-        self._session = aiohttp.ClientSession(connector=connector, trust_env=True, read_bufsize=BUFFER)
+        before, self._before, self._stamps = self._before, self._sessions, stamps
+        self._sessions = _session(context), _session(context)
+        self._sessions[1]._retry_connection = False  # PUT may be repeated, says HTTP; whether it was made is then lost
+        for session in before:
+            await session.close()
+
+
+def _session(context: ssl.SSLContext | None) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=0, ssl=context or True)
+    return aiohttp.ClientSession(connector=connector, trust_env=True, read_bufsize=BUFFER)
 
 
 class Token:

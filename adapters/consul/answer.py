@@ -20,6 +20,8 @@ LEADER = "X-Consul-KnownLeader"
 class Answer:
     """`index` is 0 where none was said; `read` makes values of the body, which costs more than its digest.
 
+    `status` is 200, or one of those that the question takes for an answer; `text` is what another one says.
+
     `filtered`: something was left out that our token may not read. `streaming` answers never say so, nor whether there
     is a leader.
     """
@@ -30,9 +32,11 @@ class Answer:
     streaming: bool
     leaderless: bool
     read: Callable[[], Any]
+    status: int = 200
+    text: str = ""
 
     @classmethod
-    def of(cls, headers: Mapping[str, str], body: bytes, read: Callable[[], Any]) -> "Answer":
+    def of(cls, headers: Mapping[str, str], body: bytes, read: Callable[[], Any], status: int = 200) -> "Answer":
         """From the headers, whose names may be spelled in any way if the mapping allows for it."""
         said = headers.get(INDEX, "")
         streaming = headers.get(BACKEND) == "streaming"
@@ -43,6 +47,8 @@ class Answer:
             streaming,
             not streaming and headers.get(LEADER) == "false",
             read,
+            status,
+            "" if status == 200 else " ".join(body[:500].decode(errors="replace").split()),
         )
 
 

@@ -5,7 +5,7 @@ answer is used, and nothing that knows of tokens, addresses or time.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -27,6 +27,7 @@ LARGEST: Final = 256 * 1024 * 1024
 """Bytes of one answer that are read."""
 
 _NO_RIGHT = ("ACL not found", "Permission denied", "token not found", "ACL support disabled")
+_MOVED = ("index is stale", "doesn't exist", "Missing node registration", "current modify index")
 
 
 class Unreached(Unavailable):
@@ -63,6 +64,41 @@ class Api:
         quoted = path_part(name)
         return await self._ask(f"service {name}", lambda **how: self._consul.health.service(quoted, **how), index)
 
+    async def node(self, name: str, index: int = 0) -> Answer:
+        """A node with its services; null where it is not there."""
+        return await self._raw(f"/v1/catalog/node/{path_part(name)}", index)
+
+    async def checks(self, node: str, index: int = 0) -> Answer:
+        """All checks of a node and of its services."""
+        return await self._raw(f"/v1/health/node/{path_part(node)}", index)
+
+    async def keys(self, under: str, index: int = 0) -> Answer:
+        """The keys that begin so, with their values; null where there is none."""
+        return await self._raw(f"/v1/kv/{quote(under)}", index, ("recurse", ""))
+
+    async def key(self, name: str) -> Answer:
+        """One key with its value, in a list; null where it is not there."""
+        return await self._raw(f"/v1/kv/{quote(name)}", 0)
+
+    async def transact(self, operations: Sequence[Mapping[str, Any]], what: str) -> list[Any]:
+        """Do all of these or none; the results. `what` is what messages call it.
+
+        Raises Conflict where something stands otherwise than an operation says, Rejected where one will not do, Denied,
+        or Unavailable, after which it may have been done.
+        """
+        body = json.dumps(operations, ensure_ascii=False, separators=(",", ":")).encode()
+        answer = await self._transport.ask(
+            "PUT", "/v1/txn", self._in_datacenter, limit=self._transport.timeout, body=body, takes=(200, 400, 409)
+        )
+        if answer.status == 400:
+            raise Rejected(f"{self.where}: {what}: is not taken by this Consul: {excerpt(answer.text, 200)}")
+        said = answer.read()
+        said = said if isinstance(said, dict) else {}
+        if answer.status == 409:
+            raise untransacted(said, f"{self.where}: {what}")
+        results = said.get("Results")
+        return results if isinstance(results, list) else []
+
     async def leader(self, limit: float) -> str:
         """The address of the leader, "" when there is none; Unreached when nothing is heard for `limit` seconds."""
         answer = await self._transport.ask("GET", "/v1/status/leader", (), limit=limit)
@@ -74,13 +110,43 @@ class Api:
         await self._transport.access.close()
 
     @property
+    def _in_datacenter(self) -> tuple[tuple[str, str], ...]:
+        return (("dc", self._datacenter),) if self._datacenter else ()
+
+    @property
     def _consul(self) -> Any:
         if self._made is None:
             self._made = _through(self._transport, self._datacenter)
         return self._made
 
+    async def _raw(self, path: str, index: int, *params: tuple[str, str]) -> Answer:
+        """What python-consul cannot ask with a token, or says nothing of when it is not there."""
+
+        async def ask(index: int) -> Answer:
+            waits = (("index", str(index)), ("wait", f"{WAIT}s")) if index else ()
+            limit = _longest(f"{WAIT}s") if index else self._transport.timeout
+            asked = (*params, *waits, *self._in_datacenter)
+            return await self._transport.ask("GET", path, asked, limit=limit, takes=(200, 404))
+
+        return await self._anew(path, ask, index)
+
     async def _ask(self, what: str, method: Callable[..., Any], index: int) -> Answer:
-        answer: Answer = await method(**({"index": index, "wait": f"{WAIT}s"} if index else {}))
+        async def ask(index: int) -> Answer:
+            made: Answer = await method(**({"index": index, "wait": f"{WAIT}s"} if index else {}))
+            return made
+
+        return await self._anew(what, ask, index)
+
+    async def _anew(self, what: str, ask: Callable[[int], Awaitable[Answer]], index: int) -> Answer:
+        """An answer of a server that knows its leader, to who we are now: a question that waited may be of before."""
+        try:
+            answer = await ask(index)
+        except Denied:
+            if not index:
+                raise
+            answer = await ask(0)
+        if answer.filtered and index:
+            answer = await ask(0)
         if answer.leaderless:
             raise Unavailable(
                 f"{self.where}: {what}: the server knows no leader, and may be behind; see its raft peers"
@@ -94,13 +160,13 @@ class Transport:
     def __init__(self, where: str, access: Access, timeout: float, scope: Mapping[str, str]) -> None:
         self.access = access
         self._where = where
-        self._timeout = timeout
+        self.timeout = timeout
         self._scope = tuple(scope.items())
 
     async def get(self, callback: Any, path: str, params: Any = None, **_: Any) -> Answer:
         pairs = [(key, value) for key, value in params or () if key != "token"]
         wait = next((str(value) for key, value in pairs if key == "wait"), "")
-        limit = float(wait.removesuffix("s")) * 17 / 16 + SLACK if wait else self._timeout
+        limit = _longest(wait) if wait else self.timeout
         return await self.ask("GET", path, pairs, limit=limit, callback=callback)
 
     def put(self, *_: Any, **__: Any) -> Any:
@@ -120,8 +186,12 @@ class Transport:
         limit: float,
         body: bytes | None = None,
         callback: Any = None,
+        takes: Sequence[int] = (200,),
     ) -> Answer:
-        """An answer that is none of an error; without a callback it is read as JSON."""
+        """An answer that is none of an error, or of a status that the question takes; of 404 it says null.
+
+        Without a callback it is read as JSON.
+        """
         place = f"{self._where}: {path.removeprefix('/v1/')}"
         try:
             login = await self.access.login()
@@ -130,7 +200,7 @@ class Transport:
         query = urlencode([*params, *self._scope])
         url = URL(f"{login.url}{path}{'?' if query else ''}{query}", encoded=True)
         try:
-            async with login.session.request(
+            async with (login.session if method == "GET" else login.writing).request(
                 method,
                 url,
                 data=body,
@@ -144,9 +214,10 @@ class Transport:
             raise Unreached(f"{place}: has no answer within {limit:g} s; see the agent, or raise `timeout`") from None
         except (aiohttp.ClientError, OSError) as error:
             raise Unreached(f"{place}: {_why(error)}") from None
-        if status >= 300:
+        if status not in takes:
             raise refusal(status, said, place)
-        return Answer.of(headers, said, lambda: _parsed(callback, said, place))
+        said = b"null" if status == 404 else said
+        return Answer.of(headers, said, lambda: _parsed(callback, said, place), status)
 
 
 def path_part(text: str) -> str:
@@ -175,6 +246,24 @@ def refusal(status: int, body: bytes, place: str) -> BridgeError:
     if "No cluster leader" in said:
         return Unavailable(f"{what}; see its servers, which elect one when most of them run")
     return Unavailable(f"{what} ({status})")
+
+
+def untransacted(said: Mapping[str, Any], place: str) -> BridgeError:
+    """Why a transaction was not done, by the first thing that stands in its way."""
+    errors = said.get("Errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    why = " ".join(str(first.get("What") or "nobody says why").split())
+    shown = excerpt(why, 200)
+    if any(word in why for word in _NO_RIGHT):
+        return Denied(f"{place}: {shown}; give the token the right that is missing", whole=False)
+    if any(word in why for word in _MOVED):
+        return Conflict(f"{place}: {shown}; it is observed again")
+    return Rejected(f"{place}: {shown}")
+
+
+def _longest(wait: str) -> float:
+    """Seconds until an answer to a question that waits is late."""
+    return float(wait.removesuffix("s")) * 17 / 16 + SLACK
 
 
 def _through(transport: Transport, datacenter: str) -> Any:

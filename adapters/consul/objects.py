@@ -11,6 +11,8 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
+from adapters.consul import extras
+from adapters.consul.extras import NOTHING, Extras
 from bridge.adapter import RecordKey
 from bridge.kit.mark import Stamp
 from bridge.kit.place import excerpt
@@ -23,6 +25,7 @@ OWNER: Final = f"{PREFIX}owner"
 KEY: Final = f"{PREFIX}key"
 FORMAT: Final = f"{PREFIX}format"
 VIA: Final = f"{PREFIX}via"
+EXTRAS: Final = f"{PREFIX}endpoint"
 
 NODE_MAINTENANCE: Final = "_node_maintenance"
 SERVICE_MAINTENANCE: Final = "_service_maintenance:"
@@ -78,6 +81,7 @@ class Instance:
     kind: str
     socket: bool
     stamp: Stamp | None
+    extras: Extras
 
     @property
     def key(self) -> tuple[str, str]:
@@ -125,7 +129,8 @@ def instance_of(said: Any) -> Instance:
         _locality(service),
         "" if kind == "typical" else kind,
         bool(service.get("SocketPath")),
-        _stamp(dict(meta)),
+        stamp_of(dict(meta)),
+        extras.read(dict(meta).get(EXTRAS, "")) if OWNER in dict(meta) else NOTHING,
     )
 
 
@@ -188,7 +193,7 @@ def _locality(said: Mapping[str, Any]) -> Locality:
     return _interned(Locality(_word(place.get("Region") or ""), _word(place.get("Zone") or "")))
 
 
-def _stamp(meta: Mapping[str, str]) -> Stamp | None:
+def stamp_of(meta: Mapping[str, str]) -> Stamp | None:
     """The mark of the bridge that wrote the instance."""
     if OWNER not in meta:
         return None

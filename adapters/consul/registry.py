@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from adapters.consul.catalog import Catalog
@@ -13,10 +13,13 @@ from adapters.consul.part import Part
 from adapters.consul.plan import Plan
 from adapters.consul.selection import Selection
 from adapters.consul.sweep import each
-from bridge.adapter import Observation, Problem, Unread
+from adapters.consul.watch import Watch
+from adapters.consul.written import Written
+from bridge.adapter import Change, Claim, Holding, Observation, Problem, Record, Target, Unread
 from bridge.errors import Denied, Unavailable
 from bridge.kit import Clock
 from bridge.kit.problems import bounded
+from bridge.model import Service
 
 BEAT: Final = 5.0
 """Seconds between two heartbeats, and for which one may go without an answer."""
@@ -34,13 +37,19 @@ SHOWN: Final = 500
 
 
 class Consul:
-    """A source: the instances of the services that are selected. What it has read outlives an observation."""
+    """A source: the instances of the services that are selected; and a sink: nodes of ours with instances of ours.
 
-    def __init__(self, api: Api, clock: Clock, selection: Selection, catalog: Catalog) -> None:
+    What it has read outlives an observation.
+    """
+
+    concurrency: Final = 16
+
+    def __init__(self, api: Api, clock: Clock, selection: Selection, catalog: Catalog, written: Written) -> None:
         self._api = api
         self._clock = clock
         self._selection = selection
         self._catalog = catalog
+        self._written = written
         self._listing = Listing()
         self._parts: dict[str, Part] = {}
         self._news = asyncio.Event()
@@ -58,6 +67,18 @@ class Consul:
         self._asked = True
         self._news.set()
 
+    def fit(self, target: Target, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
+        """See `bridge.adapter.Sink`."""
+        return self._written.targets[target].fit(service, holding)
+
+    async def apply(self, target: Target, change: Change) -> None:
+        """See `bridge.adapter.Sink`."""
+        await self._written.targets[target].apply(change)
+
+    async def claim(self, target: Target, claim: Claim) -> None:
+        """See `bridge.adapter.Sink`."""
+        await self._written.targets[target].claim(claim)
+
     async def observe(self) -> AsyncIterator[Observation]:
         """See `bridge.adapter.Source`."""
         plan = Plan(self._api, self._clock, self._parts, news=self._take, back=self._went_back, ended=self._news.set)
@@ -70,6 +91,7 @@ class Consul:
             tasks = [
                 asyncio.create_task(self._beat(), name=f"{self._api.where} heartbeat"),
                 asyncio.create_task(self._follow_list(plan), name=f"{self._api.where} list"),
+                *(asyncio.create_task(self._follow_ours(watch), name=str(watch)) for watch in self._written.watches),
             ]
             while True:
                 self._news.clear()
@@ -82,6 +104,7 @@ class Consul:
                 self._heed()
                 self._refuse_nothing()
                 plan.adjust()
+                self._written.update()
                 view = self._view(plan)
                 if told is None or not _same(view, told):
                     told = view
@@ -100,6 +123,8 @@ class Consul:
     def _forget(self) -> None:
         """Connections are new, and so may be whoever answers."""
         self._listing.cursor.forget()
+        for watch in self._written.watches:
+            watch.cursor.forget()
         for part in self._parts.values():
             part.cursor.forget()
 
@@ -111,6 +136,7 @@ class Consul:
             self._restored = None
         begun = self._clock.now()
         await self._listing.read(self._api)
+        await self._written.read()
         self._heed()
         await each(list(self._parts.values()), self._api, self._clock, self._catalog.take)
         self._read += 1
@@ -130,6 +156,9 @@ class Consul:
             self._news.set()
 
         await follow(self._listing, self._api, self._clock, differs, self._went_back)
+
+    async def _follow_ours(self, watch: Watch) -> None:
+        await follow(watch, self._api, self._clock, self._news.set, self._went_back)
 
     def _take(self, part: Part) -> None:
         self._catalog.take(part)
@@ -179,7 +208,8 @@ class Consul:
     def _view(self, plan: Plan) -> Observation:
         problems = bounded(self._problems(), SHOWN, self._api.where)
         unread = tuple(self._unread())
-        return Observation(self._catalog.services, self._read, problems, len(self._parts) + 1, unread, how=str(plan))
+        parts, how = len(self._parts) + 1, str(plan)
+        return Observation(self._catalog.services, self._read, problems, parts, unread, self._written.held, how=how)
 
     def _problems(self) -> Iterator[Problem]:
         if self._restored is not None:
@@ -188,6 +218,7 @@ class Consul:
         if hidden:
             what = "have instances or nodes that the token may not read, and are told without; give it `node:read`"
             yield Problem("acl", self._api.where, f"some services {what}", count=hidden)
+        yield from self._written.problems()
         yield from self._catalog.problems()
 
     def _unread(self) -> Iterator[Unread]:
@@ -217,5 +248,10 @@ class Consul:
 
 def _same(one: Observation, other: Observation) -> bool:
     """Whether two say the same, and were read as often."""
-    same = one.services is other.services and one.read == other.read and one.parts == other.parts
+    same = (
+        one.services is other.services
+        and one.held is other.held
+        and one.read == other.read
+        and one.parts == other.parts
+    )
     return same and (one.problems, one.unread, one.how) == (other.problems, other.unread, other.how)

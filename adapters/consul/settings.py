@@ -1,43 +1,26 @@
 """What the configuration says of a registry of `kind: consul`."""
 
-from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from adapters.consul.access import Access
 from adapters.consul.catalog import Catalog
 from adapters.consul.client import Api
+from adapters.consul.fit import Form
+from adapters.consul.reach import ReachSettings
 from adapters.consul.registry import Consul
 from adapters.consul.selection import Selection, glob
+from adapters.consul.target import NodeTarget
 from adapters.consul.translate import Scope
-from bridge.adapter import Source
-from bridge.kit import Kit, address
+from adapters.consul.written import Written
+from bridge.adapter import Source, Target
+from bridge.kit import Kit
+from bridge.kit.mark import Mark
 from bridge.kit.names import port_name, service_name
-from bridge.kit.place import excerpt
-from bridge.kit.settings import ConfigPath, Duration, Name, RegistrySettings, Several, Strict
-from bridge.kit.tls import TlsSettings
+from bridge.kit.settings import ExportSettings, Name, RegistrySettings, Several, Strict
 from bridge.model import Health, Locality, ServiceName
 
-PORTS: Final = {"http": 8500, "https": 8501}
-
 Word = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-def _url(text: str) -> str:
-    """A server's, with its port filled in and without a slash at the end."""
-    said = urlsplit(text)
-    form = "write such as http://127.0.0.1:8500 or https://consul.dc2:8501"
-    if said.scheme not in PORTS or not said.hostname or said.query or said.fragment:
-        raise ValueError(f"{excerpt(text)} is no address of a Consul; {form}")
-    if said.username is not None or said.password is not None:
-        raise ValueError("holds a user or a password, which belong into a file; write `token_file:`")
-    try:
-        host, port = address.host(said.hostname), said.port or PORTS[said.scheme]
-    except ValueError as error:
-        raise ValueError(f"{error}; {form}") from None
-    shown = f"[{host}]" if ":" in host else host
-    return f"{said.scheme}://{shown}:{port}{said.path.rstrip('/')}"
 
 
 class PlacesSettings(Strict):
@@ -86,35 +69,29 @@ class ImportSettings(Strict):
         return Selection(self.services, frozenset(self.tags), tuple(sorted(meta.items())), self.synced)
 
 
-class EnterpriseSettings(Strict):
-    """Where everything is, in Consul Enterprise; the community's has neither."""
+class NodeExportSettings(ExportSettings):
+    """Instances on a node of ours, one an endpoint, whose checks are kept true."""
 
-    namespace: Word | None = None
-    partition: Word | None = None
+    node: Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,126}[A-Za-z0-9])?$")] | None = Field(
+        default=None, description="what the node is called, where a Consul has several exports; never rename it"
+    )
+    tags: Several[Word] = Field(default=(), description="of all instances")
 
-    def scope(self) -> dict[str, str]:
-        """The parameters of each question."""
-        said = {"ns": self.namespace, "partition": self.partition}
-        return {key: value for key, value in said.items() if value is not None}
+    @property
+    def target(self) -> Target:
+        return Target(self.node or "")
+
+    def named(self, owner: str) -> str:
+        """What the node of an owner is called."""
+        return self.node or f"registry-bridge-{owner}"
 
 
-class Settings(RegistrySettings):
+class Settings(RegistrySettings, ReachSettings):
     """The services of a Consul datacenter, in all states of their health."""
 
     kind: Literal["consul"] = Field(description="which adapter reads it")
-    url: Annotated[str, AfterValidator(_url)] = Field(
-        default="http://127.0.0.1:8500",
-        description="an agent or a server",
-        examples=["http://127.0.0.1:8500", "https://consul.dc2:8501"],
-    )
-    token_file: ConfigPath | None = Field(default=None, description="a file with the token, read again as it changes")
-    tls: TlsSettings | None = None
-    datacenter: Word | None = Field(default=None, description="another one than that of whoever answers")
-    enterprise: EnterpriseSettings = EnterpriseSettings()
-    timeout: Duration = Field(
-        default="10s", validate_default=True, description="of a question that does not wait for a change"
-    )
     imported: ImportSettings = Field(default=ImportSettings(), alias="import", description="what is read")
+    export: Several[NodeExportSettings] = Field(default=(), description="what is written there")
 
     def open(self, kit: Kit) -> Source:
         said = self.imported
@@ -130,9 +107,15 @@ class Settings(RegistrySettings):
             Health.DEGRADED if said.warning == "degraded" else Health.HEALTHY,
             frozenset(owners),
         )
-        access = Access(self.url, self.token_file, self.tls)
-        api = Api(kit.registry, access, self.timeout, self.datacenter or "", self.enterprise.scope())
-        return Consul(api, kit.clock, selection, Catalog(self._into, self._own(), scope))
+        api = self.api(kit.registry)
+        written = Written(api, kit.clock, [] if kit.mark is None else self._targets(api, kit.mark))
+        return Consul(api, kit.clock, selection, Catalog(self._into, self._own(), scope), written)
+
+    def _targets(self, api: Api, mark: Mark) -> list[NodeTarget]:
+        spelled = {service: text for text, service in self._own().items()}
+        return [
+            NodeTarget(api, one.target, one.named, mark, Form(self._into, spelled, one.tags)) for one in self.export
+        ]
 
     @property
     def _into(self) -> str:
@@ -146,9 +129,5 @@ class Settings(RegistrySettings):
     def _sound(self) -> Self:
         if not self._into:
             raise ValueError("services of a Consul have no namespace here; write `import: {namespace: shop}`")
-        if self.timeout < 1:
-            raise ValueError("`timeout` is less than 1s; a server without a leader needs more to say so")
-        if self.tls is not None and self.url.startswith("http:"):
-            raise ValueError("`tls` is of a `url` with https:; correct one of them")
         self._own()
         return self

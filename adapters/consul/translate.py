@@ -59,7 +59,7 @@ def translate(name: ServiceName, spelled: str, said: Sequence[Instance | Broken]
     for one in sorted(wanted, key=lambda instance: (instance.stamp is not None, instance.key)):
         try:
             made = endpoint(one, scope)
-        except _BadError as error:
+        except BadError as error:
             flaws.append(_Flaw(error.kind, shown("/".join(one.key)), str(error)))
             continue
         if endpoints.setdefault(made.id, made) != made:
@@ -70,17 +70,20 @@ def translate(name: ServiceName, spelled: str, said: Sequence[Instance | Broken]
 
 
 def endpoint(one: Instance, scope: Scope) -> Endpoint:
-    """One instance; _BadError when it cannot be an endpoint."""
+    """One instance; BadError when it cannot be an endpoint."""
     host, port = _address(one, scope.tagged)
     try:
         where = address.host(host)
     except ValueError as error:
-        raise _BadError("address", str(error)) from None
+        raise BadError("address", str(error)) from None
     ports = _ports(one, scope.port)
+    said = one.extras
+    if said.ports and ports and said.ports[0].number == ports[0].number:
+        ports = said.ports
     if port:
         ports = (ports[0]._replace(number=port), *ports[1:]) if ports else (Port(scope.port, port),)
     if not ports:
-        raise _BadError("port", "a Unix socket cannot be reached from elsewhere" if one.socket else "has no port")
+        raise BadError("port", "a Unix socket cannot be reached from elsewhere" if one.socket else "has no port")
     health, weight = _health(one, scope.warning)
     via = f"{dict(one.meta).get(VIA, '')} {one.stamp.owner}".strip() if one.stamp is not None else ""
     return Endpoint(
@@ -88,14 +91,14 @@ def endpoint(one: Instance, scope: Scope) -> Endpoint:
         ports,
         health,
         _place(one, scope),
-        scope.network,
+        said.network or scope.network,
         weight,
         via,
         metadata=_metadata(one),
     )
 
 
-class _BadError(ValueError):
+class BadError(ValueError):
     def __init__(self, kind: str, why: str) -> None:
         super().__init__(why)
         self.kind = kind
@@ -143,7 +146,7 @@ def _health(one: Instance, warning: Health) -> tuple[Health, int]:
         case Status.MAINTENANCE:
             health, weight = Health.DRAINING, one.passing
         case Status.CRITICAL:
-            health, weight = Health.UNHEALTHY, one.passing
+            health, weight = Health.DRAINING if one.extras.draining else Health.UNHEALTHY, one.passing
     if weight == 0:
         return max(health, Health.DRAINING), 1
     return health, weight
@@ -151,20 +154,28 @@ def _health(one: Instance, warning: Health) -> tuple[Health, int]:
 
 def _place(one: Instance, scope: Scope) -> Locality:
     """By the instance's own word, then its node's, then keys of meta, then the configuration."""
+    if one.stamp is not None:
+        region, zone, sub_zone = one.extras.locality
+        return _based(region, zone, sub_zone, scope.locality)
     own, node = one.locality, one.node.locality
     said, around = dict(one.meta), dict(one.node.meta)
     region, zone, sub_zone = (
         known or (key and (said.get(key) or around.get(key))) or ""
         for known, key in zip((own.region or node.region, own.zone or node.zone, ""), scope.places, strict=True)
     )
-    base = scope.locality
+    return _based(region, zone, sub_zone, scope.locality)
+
+
+def _based(region: str, zone: str, sub_zone: str, base: Locality) -> Locality:
     sub_zone = sub_zone or ("" if zone else base.sub_zone)
     return Locality(region or base.region, zone or base.zone, sub_zone)
 
 
 def _metadata(one: Instance) -> Metadata:
-    """Its meta without the mark, its node and its tags."""
+    """Its meta without the mark; of what no bridge wrote its node and its tags too."""
     pairs = {key: value for key, value in one.meta if not key.startswith(PREFIX)}
+    if one.stamp is not None:
+        return tuple(sorted(pairs.items()))
     if one.node.name:
         pairs.setdefault("consul-node", one.node.name)
     if one.tags:

@@ -126,8 +126,10 @@ def test_the_place_is_the_instances_own_then_its_nodes_then_of_meta_then_configu
 
 
 def test_meta_and_tags_are_metadata_and_the_mark_is_not() -> None:
-    one = only(entry(Meta={"version": "2", OWNER: "other"}, Tags=["v2", "blue"]))
+    one = only(entry(Meta={"version": "2"}, Tags=["v2", "blue"]))
     assert dict(one.metadata) == {"version": "2", "tags": "blue,v2", "consul-node": "vm-7"}
+    bridged = only(entry(Meta={"version": "2", OWNER: "other"}, Tags=["v2", "blue"]))
+    assert dict(bridged.metadata) == {"version": "2"}
 
 
 @pytest.mark.parametrize("kind", ["connect-proxy", "mesh-gateway", "terminating-gateway", "ingress-gateway"])

@@ -1,25 +1,34 @@
 """The bench of the Consul adapter: a real server, reached through a proxy that can be made to fail."""
 
+import json
 import secrets
+import urllib.request
+from collections.abc import Hashable
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from adapters.consul.fit import key
+from adapters.consul.objects import OWNER
 from adapters.consul.registry import Consul
 from adapters.consul.settings import Settings
+from bridge.adapter import Record
 from bridge.kit import Kit
 from bridge.kit.mark import Mark
-from bridge.model import Health, Service, ServiceName
+from bridge.model import Endpoint, Health, Port, Service, ServiceName
 from bridge.runtime.clock import SystemClock
 from bridge.testing.conformance import Bench
 from bridge.testing.proxy import FaultProxy
+from tests.servers.consul import shipped
+from tests.servers.consul.door import Door
 from tests.servers.consul.hand import Hand, entry
+from tests.servers.consul.server import ROOT, Agent
 
-RULES = """
-service_prefix "" { policy = "read" }
-node_prefix "" { policy = "read" }
-"""
-"""What a reader needs, and no more."""
+RULES = shipped.rules("read")
+WRITER = RULES + shipped.rules("write")
+"""As they are shipped: what a reader needs, and a writer."""
+
+HTTP = (Port("http", 8080),)
 
 
 class ConsulBench(Bench):
@@ -36,8 +45,18 @@ class ConsulBench(Bench):
         self._file = folder / "token"
         self._accessor = ""
 
+    @property
+    def rules(self) -> str:
+        """What the token may do."""
+        return RULES
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Further keys of the configuration."""
+        return {}
+
     async def __aenter__(self) -> Self:
-        await self._hand.policy("reader", RULES)
+        await self._hand.policy(type(self).__name__, self.rules)
         await self._give()
         return self
 
@@ -53,6 +72,7 @@ class ConsulBench(Bench):
                 "token_file": self._file,
                 "timeout": "3s",
                 "import": {"tags": [self._node], "namespace": "shop", "ports": {"default": "http"}},
+                **self.keys,
             }
         )
         made = settings.open(Kit("consul", SystemClock(), mark))
@@ -92,5 +112,81 @@ class ConsulBench(Bench):
             await self._give()
 
     async def _give(self) -> None:
-        token, self._accessor = await self._hand.token("reader")
+        token, self._accessor = await self._hand.token(type(self).__name__)
         self._file.write_text(token)
+
+
+class ConsulSinkBench(ConsulBench):
+    """A node for each owner, written through a door that loses answers and spoils contents."""
+
+    fences = True
+
+    def __init__(self, hand: Hand, proxy: FaultProxy, folder: Path, door: Door, server: Agent) -> None:
+        super().__init__(hand, proxy, folder)
+        self._door = door
+        self._server = server
+
+    async def __aexit__(self, *_: object) -> None:
+        await super().__aexit__()
+        for node in {one["Node"] for one in await self._hand.get("catalog/nodes")} - {self._server.node}:
+            await self._hand.put("catalog/deregister", {"Node": node})
+        await self._hand.raw("DELETE", "kv/registry-bridge/?recurse")
+
+    @property
+    def rules(self) -> str:
+        return WRITER
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        return {"export": [{"services": ["*"], "from": ["vms"], "tags": [self._node]}]}
+
+    def written_as(self, service: Service) -> Service:
+        """Nobody's health is unknown to a Consul."""
+        return replace(
+            service,
+            endpoints=tuple(replace(one, health=one.health or Health.HEALTHY) for one in service.endpoints),
+        )
+
+    def odd(self) -> Service:
+        return Service.of(ServiceName("shop", "odd"), [Endpoint("10.0.0.1", HTTP, metadata=(("no key", "x"),))])
+
+    async def take(self, mark: Mark, service: Service) -> None:
+        (endpoint, *_) = service.endpoints
+        its = str(key(service.name, endpoint))
+        node = f"registry-bridge-{mark.owner}"
+        for one in service.endpoints:
+            its = str(key(service.name, one))
+            made = entry(service.name.name, "10.20.9.9", its=its, node=node, tags=[self._node])
+            await self._hand.register({**made, "SkipNodeUpdate": True})
+
+    async def edit(self, mark: Mark, record: Record) -> None:
+        node, stands = await self._stands(mark, record)
+        said = {**stands, "Weights": {"Passing": 77, "Warning": 1}}
+        await self._hand.put(
+            "catalog/register", {"Node": node, "Address": "127.0.0.1", "SkipNodeUpdate": True, "Service": said}
+        )
+
+    async def erase(self, mark: Mark, record: Record) -> None:
+        node, _ = await self._stands(mark, record)
+        await self._hand.put("catalog/deregister", {"Node": node, "ServiceID": record.key})
+
+    def foreign(self) -> Hashable:
+        """Asked by another way than the event loop's, which waits meanwhile."""
+        found = [one for name in self._ask("catalog/services") for one in self._ask(f"health/service/{name}")]
+        others = [[one["Service"], one["Checks"]] for one in found if OWNER not in (one["Service"]["Meta"] or {})]
+        return tuple(sorted(json.dumps(one, sort_keys=True) for one in others))
+
+    async def lose_answer(self) -> None:
+        self._door.lose = True
+
+    async def refuse(self) -> None:
+        self._door.spoil = True
+
+    async def _stands(self, mark: Mark, record: Record) -> tuple[str, dict[str, Any]]:
+        node = f"registry-bridge-{mark.owner}"
+        return node, (await self._hand.get(f"catalog/node/{node}"))["Services"][record.key]
+
+    def _ask(self, path: str) -> Any:
+        asked = urllib.request.Request(f"{self._server.url}/v1/{path}", headers={"X-Consul-Token": ROOT})
+        with urllib.request.urlopen(asked) as answer:
+            return json.load(answer)

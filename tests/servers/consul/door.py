@@ -1,6 +1,7 @@
 """A door before a Consul that knows what passes: it counts questions, refuses them, and changes what is said."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -13,11 +14,15 @@ from bridge.testing.ports import free_port
 
 
 class Door:
-    """Speaks HTTP on `port`. `refuse` is the status that all questions get, 0 for none; `change` may alter headers."""
+    """Speaks HTTP on `port`. `refuse` is the status that all questions get, 0 for none; `change` may alter headers.
+
+    `lose` and `spoil` are for the next transaction: its answer does not arrive, or its content is made a bad one.
+    """
 
     def __init__(self, url: str) -> None:
         self.port = free_port()
         self.refuse = 0
+        self.lose = self.spoil = False
         self.change: Callable[[str, CIMultiDict[str]], None] = lambda path, headers: None
         self.asked: Counter[str] = Counter()
         self.open = self.most = 0
@@ -59,11 +64,20 @@ class Door:
         if self.refuse:
             return web.Response(status=self.refuse, text="Your IP is issuing too many concurrent connections")
         headers = _passed(request.headers, "X-Consul-Token")
+        asked = await request.read()
+        writes = request.path == "/v1/txn" and b'"Service"' in asked
+        if writes and self.spoil:
+            self.spoil, asked = False, re.sub(rb'"Service":"[^"]*"', b'"Service":""', asked)
+        url = f"{self._behind}{request.raw_path}"
         try:
-            async with behind.get(f"{self._behind}{request.raw_path}", headers=headers) as answer:
+            async with behind.request(request.method, url, headers=headers, data=asked or None) as answer:
                 body = await answer.read()
         except (aiohttp.ClientError, OSError, asyncio.CancelledError):
             return web.Response(status=502)
+        if writes and self.lose:
+            self.lose = False
+            assert request.transport is not None
+            request.transport.abort()
         if self.refuse:  # meanwhile
             return web.Response(status=self.refuse)
         said = CIMultiDict((name, value) for name, value in answer.headers.items() if name.startswith("X-Consul"))

@@ -72,6 +72,11 @@ class Agent:
         await self.stop()
 
     @property
+    def node(self) -> str:
+        """What it is called itself."""
+        return self._folder.name
+
+    @property
     def port(self) -> int:
         return self._ports["http"]
 

@@ -1,0 +1,175 @@
+"""Which replica writes, decided by a lease in a key of the KV store; and the decisions of operators beside it."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+from adapters.consul.claims import decoded, encoded
+from adapters.consul.client import Api
+from adapters.consul.reach import ReachSettings
+from bridge.errors import Conflict, Denied, Rejected, Unavailable
+from bridge.kit import Clock
+from bridge.kit.candidate import Standing, Write
+from bridge.kit.election import Elector, Kept
+from bridge.kit.leased import LeasedElection, LeaseSettings
+from bridge.kit.mark import owner_name
+from bridge.kit.place import excerpt
+
+MOST: Final = 300_000
+"""Bytes of a document that is kept; a transaction takes 512 kB, in which it is a third longer."""
+
+PACE: Final = 2.0
+"""Seconds between two looks at it."""
+
+
+def _key(text: str) -> str:
+    parts = text.split("/")
+    if any(part in ("", ".", "..") or not part.isprintable() for part in parts):
+        raise ValueError(f"{excerpt(text)} is no key; write such as registry-bridge/leader/prod")
+    return text
+
+
+class LeaderSettings(ReachSettings, LeaseSettings):
+    """`leader: {kind: consul}`: of all replicas that name the same key, one writes."""
+
+    kind: Literal["consul"]
+    key: Annotated[str, AfterValidator(_key)] = Field(
+        default="registry-bridge/leader/registry-bridge",
+        description="of the lease; KEY-decisions keeps what operators decide",
+    )
+
+    def open(self, clock: Clock, folder: Path | None) -> Elector:
+        """The elector; nothing is connected before it is asked."""
+        return LeasedElection(
+            KeyLease(Key(self.api("leader", self.renew / 2), self.key), clock, self.lease),
+            clock,
+            deployment=deployment(self.datacenter or self.url, self.key),
+            timing=self.timing,
+            shelf=KeyShelf(Key(self.api("leader", self.renew), f"{self.key}-decisions")),
+        )
+
+
+def deployment(where: str, key: str) -> str:
+    """How claims name the replicas that share the lease of that key: the same for all of them, and after restarts.
+
+    Replicas that reach one datacenter by different agents name it under `datacenter`.
+    """
+    name = "".join(one if (one.isalnum() and one.isascii()) or one in "-._" else "-" for one in key)
+    digest = hashlib.sha256(f"{where}\0{key}".encode()).hexdigest()[:8]
+    return owner_name(f"{name[-50:].strip('-._') or 'leader'}.{digest}")
+
+
+class Key:
+    """One key, replaced by compare-and-set."""
+
+    def __init__(self, api: Api, name: str) -> None:
+        self.place = f"key {name}"
+        self._api = api
+        self._name = name
+
+    async def read(self) -> tuple[bytes, int] | None:
+        """What stands there, with its index; None where nothing does."""
+        found = (await self._api.key(self._name)).read()
+        entry = found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else None
+        if entry is None:
+            return None
+        index = entry.get("ModifyIndex")
+        return decoded(entry.get("Value")), index if isinstance(index, int) else 0
+
+    async def write(self, content: bytes, index: int) -> int:
+        """Put it in the place of what has that index, 0 for nothing; the index that it has then."""
+        write = {"Verb": "cas", "Key": self._name, "Value": encoded(content), "Index": index}
+        try:
+            (made, *_) = await self._api.transact([{"KV": write}], self.place)
+        except Rejected as error:
+            raise Denied(str(error)) from error
+        except ValueError:
+            raise Unavailable(
+                f"{self.place}: is written, and nobody says how it stands now; it is read again"
+            ) from None
+        return int(made["KV"]["ModifyIndex"])
+
+    async def close(self) -> None:
+        """Release the connections."""
+        await self._api.close()
+
+
+class KeyLease:
+    """The lease as JSON; see `bridge.kit.leased.Lease`."""
+
+    def __init__(self, key: Key, clock: Clock, seconds: float) -> None:
+        """One that does not say for how long is held for `seconds`."""
+        self._key = key
+        self._clock = clock
+        self._seconds = seconds
+        self._index = 0  # as it was seen last
+
+    async def look(self) -> Standing | None:
+        found = await self._key.read()
+        self._index = found[1] if found is not None else 0
+        return self._standing(*found) if found is not None else None
+
+    async def write(self, write: Write) -> Standing:
+        said = {
+            "holder": write.holder,
+            "seconds": write.seconds,
+            "transitions": write.transitions,
+            "renewed": self._clock.wall(),
+        }
+        content = json.dumps(said, separators=(",", ":")).encode()
+        self._index = await self._key.write(content, self._index)
+        return self._standing(content, self._index)
+
+    async def close(self) -> None:
+        await self._key.close()
+
+    def _standing(self, content: bytes, index: int) -> Standing:
+        """What it says; one that somebody edited counts as far as it can be read."""
+        try:
+            said: Any = json.loads(content)
+        except (ValueError, RecursionError):
+            said = {}
+        said = said if isinstance(said, dict) else {}
+        holder, seconds, transitions = said.get("holder"), said.get("seconds"), said.get("transitions")
+        return Standing(
+            holder if isinstance(holder, str) else "",
+            float(seconds) if isinstance(seconds, int | float) and 0 < seconds < 3600 else self._seconds,
+            transitions if type(transitions) is int and transitions >= 0 else 0,
+            index,
+        )
+
+
+class KeyShelf:
+    """The operators' decisions in a key beside; see `bridge.kit.election.Shelf`."""
+
+    pace = PACE
+
+    def __init__(self, key: Key) -> None:
+        self.place = key.place
+        self._key = key
+
+    async def read(self) -> Kept | None:
+        found = await self._key.read()
+        return Kept(*found) if found is not None else None
+
+    async def write(self, content: bytes, replaces: Kept | None) -> None:
+        if len(content) > MOST:
+            raise Unavailable(
+                f"{self.place}: {len(content):,} bytes are more than {MOST:,}; accept fewer at once, or wait until "
+                "what was accepted has expired; nothing was decided"
+            )
+        index = replaces.revision if replaces is not None else 0
+        if not isinstance(index, int):
+            raise Conflict(f"{self.place}: was never read; read it again")
+        try:
+            await self._key.write(content, index)
+        except Denied as error:
+            raise Denied(f"{error}; nothing was decided") from error
+        except Unavailable as error:
+            raise Unavailable(f"{error}; nobody knows whether it was decided: say it again") from error
+
+    async def close(self) -> None:
+        await self._key.close()

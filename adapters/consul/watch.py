@@ -1,0 +1,53 @@
+"""One question whose answer is kept: what of ours stands in a Consul, and who claims to write there."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from adapters.consul.answer import Answer, Cursor
+from adapters.consul.client import Api
+from adapters.consul.part import Failure
+from bridge.errors import BridgeError, Denied
+
+
+class Watch:
+    """`value` is the last answer's; `known`: there was one. `version` is another whenever the value may be."""
+
+    def __init__(self, what: str, ask: Callable[[int], Awaitable[Answer]]) -> None:
+        """`what` is what messages call it."""
+        self.what = what
+        self.cursor = Cursor()
+        self.value: Any = None
+        self.known = False
+        self.version = 0
+        self.failure: Failure | None = None
+        self._ask = ask
+        self._digest = b""
+
+    def __str__(self) -> str:
+        return self.what
+
+    async def read(self) -> bool:
+        """Read it now; whether it differs."""
+        return self._take(await self._ask(0))
+
+    async def poll(self, _: Api) -> tuple[bool, bool]:
+        """Wait for what is newer; whether it differs, and whether the index has gone back."""
+        answer = await self._ask(self.cursor.index)
+        back = self.cursor.follow(answer.index)
+        return self._take(answer), back
+
+    def failed(self, error: BridgeError, now: float) -> None:
+        self.failure = Failure.after(self.failure, error, now)
+
+    def _take(self, answer: Answer) -> bool:
+        if answer.filtered:
+            raise Denied(
+                f"{self.what}: may not be read whole by the token; give it `read` for all that it may write",
+                whole=False,
+            )
+        mended, self.failure = self.failure is not None, None
+        if self.known and answer.digest == self._digest:
+            return mended
+        self.value, self._digest, self.known = answer.read(), answer.digest, True
+        self.version += 1
+        return True

@@ -1,0 +1,183 @@
+"""Services as instances of a Consul, and read back as they were meant."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.consul import claims, extras, owned
+from adapters.consul.fit import Form, fit, of_key, spell
+from adapters.consul.objects import FORMAT, KEY, OWNER, Broken, instances_of
+from bridge.adapter import Claim, Record
+from bridge.kit.mark import Mark
+from bridge.model import Endpoint, Health, Locality, Port, Service, ServiceName
+from tests.builders import endpoint, service
+
+FORM = Form("shop", {ServiceName("shop", "old"): "Old_Web"}, ("k8s",))
+US = Mark("us", "one", ("before",))
+NODE = "registry-bridge-us"
+
+
+def stored(record: Record, owner: str = "us", index: int = 7) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The instance and the check that a Consul has of it."""
+    said = json.loads(record.content)
+    meta = {**said["Service"]["Meta"], OWNER: owner, KEY: record.key, FORMAT: "1"}
+    stands = {**said["Service"], "ID": record.key, "Meta": meta, "ModifyIndex": index}
+    check = {"CheckID": f"{owned.CHECK}{record.key}", "Status": said["Status"], "ModifyIndex": index + 1}
+    return stands, check
+
+
+def standing(*records: Record, owner: str = "us", meta: dict[str, str] | None = None) -> tuple[Any, Any]:
+    """A node with these."""
+    them = [stored(one, owner) for one in records]
+    node = {"Node": NODE, "ID": "", "Meta": {OWNER: owner} if meta is None else meta, "ModifyIndex": 5}
+    return {"Node": node, "Services": {one["ID"]: one for one, _ in them}}, [check for _, check in them]
+
+
+def fitted(it: Service) -> tuple[Record, ...]:
+    records, problems = fit(FORM, it, None)
+    assert problems == ()
+    return records
+
+
+WHOLE = Endpoint(
+    "10.1.0.1", (Port("http", 8080), Port("dns", 53, "UDP"), Port("grpc", 9090, app_protocol="h2c")), Health.DRAINING,
+    Locality("eu", "eu-1a", "rack-7"), "dc1", 7, "first", metadata=(("version", "2"),),
+)  # fmt: skip
+
+
+def test_what_is_written_is_read_back_as_it_was_meant() -> None:
+    web = Service.of(ServiceName("shop", "web"), [WHOLE, endpoint("10.1.0.2:80", health=Health.UNHEALTHY)])
+    records = fitted(web)
+    found = owned.owned(NODE, *standing(*records), US)
+    (holding,) = owned.holdings([found]).values()
+    assert [(one.key, one.content) for one in holding.records] == [(one.key, one.content) for one in records]
+    assert holding.endpoints == web.endpoints
+    assert holding.records[0].revision == owned.Revision(NODE, 7, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "spelled"),
+    [
+        ("shop/web", "web"),
+        ("data/db", "db-data"),
+        ("shop/old", "Old_Web"),
+        (f"{'x' * 63}/{'y' * 63}", f"{'y' * 54}-"),
+    ],
+)
+def test_a_service_is_called_there_as_it_would_be_read(name: str, spelled: str) -> None:
+    said = spell(FORM, ServiceName.parse(name))
+    assert said.startswith(spelled)
+    assert len(said) <= 63
+
+
+def test_what_has_no_place_is_told_and_the_rest_is_written() -> None:
+    odd = Endpoint("10.1.0.1", (Port("http", 80), Port("x", 0)), weight=99_999, metadata=(("no key", "x"), ("a", "\n")))
+    records, problems = fit(FORM, Service.of(ServiceName("shop", "odd"), [odd, endpoint("10.1.0.2:70000")]), None)
+    assert len(records) == 1
+    assert {one.kind for one in problems} == {"endpoint", "metadata", "port", "weight"}
+
+
+def test_a_name_that_another_service_of_ours_has_is_left_to_it() -> None:
+    records, problems = fit(FORM, service("shop/db-data", "10.1.0.1:80"), ServiceName("data", "db"))
+    assert records == ()
+    assert "is called db-data there, as data/db is" in problems[0].what
+
+
+@pytest.mark.promise("S-08")
+@pytest.mark.parametrize("text", ["", "a", "a~b", "~b~c", "../a~b~c", "a~b/c~d", "A~b~c"])
+def test_an_id_that_is_no_key_of_ours_is_none(text: str) -> None:
+    assert of_key(text) is None
+
+
+def test_an_edit_by_hand_is_another_content() -> None:
+    (record,) = fitted(service("shop/web", "10.1.0.1:80"))
+    said, checks = standing(record)
+    for change in ({"Port": 81}, {"Tags": ["more"]}, {"Weights": {"Passing": 9, "Warning": 1}}, {"Meta": {}}):
+        its = {**said["Services"][record.key], **change}
+        edited = {**said, "Services": {record.key: its}}
+        for one in owned.holdings([owned.owned(NODE, edited, checks, US)]).values():
+            assert [each.content for each in one.records] != [record.content]
+    (one,) = owned.holdings([owned.owned(NODE, said, [{**checks[0], "Status": "critical"}], US)]).values()
+    assert one.records[0].content != record.content
+
+
+def test_what_others_have_under_our_keys_is_taken() -> None:
+    (record,) = fitted(service("shop/web", "10.1.0.1:80"))
+    (holding,) = owned.holdings([owned.owned(NODE, *standing(record, owner="other"), US)]).values()
+    assert holding.records == ()
+    assert holding.taken == ((record.key, "the owner other"),)
+
+
+def test_what_a_former_owner_has_on_its_node_is_ours_where_we_have_none() -> None:
+    (record,) = fitted(service("shop/web", "10.1.0.1:80"))
+    before = owned.owned("registry-bridge-before", *standing(record, owner="before"), US)
+    nothing = owned.owned(NODE, None, [], US)
+    (holding,) = owned.holdings([nothing, before]).values()
+    assert holding.records[0].revision == owned.Revision("registry-bridge-before", 7, 8)
+    both = owned.holdings([owned.owned(NODE, *standing(record), US), before])
+    assert both[record.service].records[0].revision == owned.Revision(NODE, 7, 8)
+
+
+def test_a_node_is_ours_by_its_mark_or_by_those_of_its_instances() -> None:
+    (record,) = fitted(service("shop/web", "10.1.0.1:80"))
+    assert owned.stands(None, [], US) == owned.Stands(0, False, "")
+    assert owned.stands(*standing(record), US) == owned.Stands(5, True, "")
+    assert owned.stands(*standing(record, meta={}), US) == owned.Stands(5, False, "")
+    assert owned.stands(*standing(meta={}), US).foreign == "somebody without a mark"
+    assert owned.stands(*standing(record, owner="other"), US).foreign == "the owner other"
+    said, _ = standing(record)
+    assert owned.stands(said, [{"CheckID": "serfHealth"}], US).foreign == "an agent of Consul"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+)
+
+
+@pytest.mark.promise("S-17")
+@given(st.text(max_size=60) | JSON.map(json.dumps))
+def test_what_a_bridge_says_beside_its_mark_is_read_or_refused(text: str) -> None:
+    why = ""
+    try:
+        extras.read(text)
+    except ValueError as error:
+        why = str(error)
+    assert why.isprintable()
+
+
+@pytest.mark.promise("S-17")
+@given(JSON)
+def test_whatever_is_answered_for_a_service_is_understood_or_told(said: Any) -> None:
+    why = ""
+    try:
+        found = list(instances_of(said))
+    except ValueError as error:
+        found, why = [], str(error)
+    assert all((one.why + one.where).isprintable() for one in found if isinstance(one, Broken))
+    assert why.isprintable()
+
+
+@pytest.mark.promise("S-17")
+@given(JSON, JSON)
+def test_whatever_stands_on_a_node_is_understood_or_left_out(said: Any, checks: Any) -> None:
+    owned.stands(said, checks, US)
+    owned.holdings([owned.owned(NODE, said, checks, US)])
+    list(claims.standing(said))
+
+
+def test_a_claim_is_read_back_and_garbage_counts_as_far_as_it_can_be_read() -> None:
+    claim = Claim("us", "one", 3, 17.5, True, 9)
+    entries = [
+        {"Key": claims.key("us", NODE), "Value": claims.written(claim), "ModifyIndex": 9},
+        {"Key": claims.key("them", "x"), "Value": "!!", "ModifyIndex": 4},
+        {"Key": f"{claims.ROOT}no owner/x", "Value": None},
+        {"Key": f"{claims.ROOT}lonely", "Value": None},
+    ]
+    found = list(claims.standing(entries))
+    assert found == [claims.Standing(NODE, claim), claims.Standing("x", Claim("them", "", 0, 0.0, False, 4))]
+    assert [one.owner for one in claims.of_node(found, US, NODE)] == ["them", "us"]
+    assert [one.owner for one in claims.of_node(found, US, "another")] == ["them"]
