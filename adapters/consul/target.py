@@ -128,6 +128,7 @@ class NodeTarget:
             "Notes": "what the bridge knows of this instance",
             "Status": said["Status"],
             "ServiceID": record.key,
+            "ServiceName": said["Service"]["Service"],  # by it Consul judges whether the token may write the check
             "ModifyIndex": replaces.check,
         }
         return [

@@ -1,15 +1,17 @@
-# What a bridge may besides read.hcl that writes there too:
+# What a bridge may besides read.hcl that also writes, as `owner: prod`, the service "ledger". Put your owner in the place
+# of prod, and what your exports write in that of ledger: one block for each name, or a service_prefix.
 #   consul acl policy create -name registry-bridge-write -rules @write.hcl
-# The names that it gives to services: service_prefix "shop-", or service "web" one by one, where it exports some only.
-service_prefix "" {
+#   consul acl token create -policy-name registry-bridge-read -policy-name registry-bridge-write
+node "registry-bridge-prod" { # on which its instances stand
+  policy = "write"
+}
+service "ledger" {
   policy     = "write"
   intentions = "deny"
 }
-# Its own node: registry-bridge-OWNER, or the `node:` of the export.
-node_prefix "registry-bridge-" {
-  policy = "write"
+key_prefix "registry-bridge/claims/" { # by which bridges tell each other apart
+  policy = "read"
 }
-# Its claims; and the lease and the decisions of `leader: {kind: consul}`.
-key_prefix "registry-bridge/" {
+key_prefix "registry-bridge/claims/prod/" {
   policy = "write"
 }

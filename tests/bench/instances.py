@@ -22,7 +22,7 @@ from tests.servers.consul.hand import Hand
 from tests.servers.consul.server import ROOT, Agent, find
 
 NODES = 100
-SWEPT = 3.0
+SWEPT = 6.0
 """Seconds after which a sweep over all of them has been, and has rested."""
 
 _AT_ONCE = 64  # operations of a transaction
@@ -128,7 +128,7 @@ def w1(quick: bool, runs: int, say: Say) -> list[Row]:
 
     The time begins before the request that registers the instance, so that it holds what Consul takes.
     """
-    few, many, count, slow = (20, MOST + 20, 5, 5) if quick else (100, 1_000, 100, 30)
+    few, many, count, slow = (20, MOST + 20, 5, 5) if quick else (100, 1_000, 100, 20)
     rows = asyncio.run(_lone(few, count, "long polls", say))
     return [*rows, *asyncio.run(_lone(many, slow, "hints and sweeps", say, SWEPT))]
 

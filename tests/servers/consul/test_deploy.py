@@ -116,11 +116,11 @@ async def test_a_right_that_is_taken_while_it_runs_is_one_line_and_removes_nothi
         assert seen.reading.lost is None
 
 
-def test_the_configuration_will_do_and_has_no_problems(tmp_path: Path) -> None:
-    made = shipped.install(tmp_path, "secret", shipped.configuration()["registries"][0]["url"])
-    assert {**made, "probes": 0} == {**shipped.configuration(), "probes": 0}
-    shutil.copy(shipped.HOME / "bridge.yaml", tmp_path)
-    command = ["check", "--strict", "--output", "json", "--config", str(tmp_path / "bridge.yaml")]
+@pytest.mark.parametrize("which", ["", "both-ways"])
+def test_the_configuration_will_do_and_has_no_problems(tmp_path: Path, which: str) -> None:
+    folder = shutil.copytree(shipped.HOME / which, tmp_path / "installed")
+    shipped.install(folder, "secret", "", which)
+    command = ["check", "--strict", "--output", "json", "--config", str(folder / "bridge.yaml")]
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["registries"][0]["kind"] == "consul"

@@ -206,13 +206,19 @@ async def test_who_was_succeeded_writes_nothing_more(own: Agent, tmp_path: Path)
 @pytest.mark.promise("S-16")
 @pytest.mark.parametrize(
     ("right", "missing"),
-    [("", ""), ("service_prefix", "service:write"), ("node_prefix", "node:write"), ("key_prefix", "key:write")],
+    [
+        ("", ""),
+        ('service "ledger"', "service:write"),
+        ('node "registry-bridge-prod"', "node:write"),
+        ('key_prefix "registry-bridge/claims/prod/"', "key:write"),
+    ],
 )
 async def test_each_right_of_a_writer_is_needed_and_its_lack_is_denied(
     own: Agent, tmp_path: Path, right: str, missing: str
 ) -> None:
     async with own.hand() as hand:
-        await hand.policy("writer", shipped.rules("read") + shipped.rules("write", right))
+        ours = shipped.rules("write", right).replace("prod", "us").replace("ledger", "web")
+        await hand.policy("writer", shipped.rules("read") + ours)
         token, _ = await hand.token("writer")
         async with writer(own.url, tmp_path, token=token) as us:
             web = service("shop/web", "10.1.0.1:80")
