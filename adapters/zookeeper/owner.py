@@ -9,6 +9,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from kazoo import exceptions
@@ -95,7 +96,7 @@ class Owner(threading.Thread):
         self._todo: deque[tuple[Batch, int]] = deque()
         self._flying: deque[tuple[Batch, int, Any]] = deque()
         self._open: dict[Batch, None] = {}
-        self._stopping = False
+        self._stopping = self._over = False
         self._kazoo: KazooClient | None = None
 
     @property
@@ -106,6 +107,8 @@ class Owner(threading.Thread):
     def ask(self, batch: Batch) -> None:
         """Have it answered; never blocks."""
         self._queue.put(batch)
+        if self._over:
+            self._refuse()
 
     def stop(self) -> None:
         """Close the session and end, soon; never blocks."""
@@ -116,7 +119,18 @@ class Owner(threading.Thread):
         try:
             self._serve()
         finally:
+            self._over = True
+            self._refuse()
             self._post(None)
+
+    def _refuse(self) -> None:
+        """Fail what came too late, by whichever thread is there."""
+        with suppress(queue.Empty):
+            while True:
+                batch = self._queue.get_nowait()
+                if batch is not None:
+                    batch.error = "the session was closed"
+                    self._post(batch)
 
     def _serve(self) -> None:
         try:
@@ -133,8 +147,11 @@ class Owner(threading.Thread):
                 self._finish()
                 self._expire()
         finally:
-            kazoo.stop()
-            kazoo.close()
+            try:
+                kazoo.stop()
+                kazoo.close()
+            except (exceptions.KazooException, OSError) as error:  # its thread hangs: it ends when that does
+                self._ear.hear(error)
             for batch in list(self._open):
                 self._fail(batch, "the session was closed")
 

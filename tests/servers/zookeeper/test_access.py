@@ -10,6 +10,11 @@ from typing import Any
 
 import pytest
 
+from adapters.zookeeper.access import Access
+from adapters.zookeeper.client import Client
+from adapters.zookeeper.operations import Exists
+from bridge.errors import Unavailable
+from bridge.runtime.clock import SystemClock
 from bridge.testing.ports import free_port
 from bridge.testing.proxy import FaultProxy
 from tests.envoy.certificates import Authority
@@ -251,3 +256,12 @@ async def test_kazoo_floods_no_log(caplog: pytest.LogCaptureFixture) -> None:
         await seen.until(lambda: seen.reading.lost is not None)
         await asyncio.sleep(2)
     assert not [one for one in caplog.records if one.name.startswith(("kazoo", "adapters"))]
+
+
+async def test_who_asks_after_the_end_is_told_so() -> None:
+    client = Client(Access(f"127.0.0.1:{free_port()}"), "zookeeper", SystemClock(), asyncio.Event())
+    await client.close()
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="the session was closed"):
+                await client.ask(Exists("/"))
