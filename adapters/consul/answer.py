@@ -8,7 +8,7 @@ up.
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 INDEX = "X-Consul-Index"
 BACKEND = "X-Consul-Query-Backend"
@@ -34,6 +34,7 @@ class Answer:
     read: Callable[[], Any]
     status: int = 200
     text: str = ""
+    size: int = 0
 
     @classmethod
     def of(cls, headers: Mapping[str, str], body: bytes, read: Callable[[], Any], status: int = 200) -> "Answer":
@@ -49,8 +50,12 @@ class Answer:
             read,
             status,
             "" if status == 200 else " ".join(body[:500].decode(errors="replace").split()),
+            len(body),
         )
 
+
+PACE: Final = 0.2
+"""Seconds from one question to the next about the same thing, where it is a small one."""
 
 FROM_START = 1
 """An index that is older than anything: the answer comes at once, from what also answers the next question."""

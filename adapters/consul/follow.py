@@ -9,9 +9,6 @@ from bridge.errors import BridgeError, Denied
 from bridge.kit import Clock
 from bridge.kit.backoff import pause
 
-PACE: Final = 0.2
-"""Seconds from one question to the next about the same thing; a lone change is told at once."""
-
 WAITED: Final = 1.0
 """Seconds after which an answer did not come at once."""
 
@@ -20,6 +17,11 @@ class Followed(Protocol):
     """What can be asked again and again."""
 
     cursor: Cursor
+
+    @property
+    def pace(self) -> float:
+        """Seconds from one question to the next: a lone change is told at once whatever it is."""
+        ...
 
     async def poll(self, api: Api) -> tuple[bool, bool]:
         """Whether something differs, and whether the index has gone back."""
@@ -50,4 +52,4 @@ async def follow(it: Followed, api: Api, clock: Clock, differs: Callable[[], Non
             back()
         vain = 0 if it.cursor.index > before or clock.now() - begun >= WAITED else vain + 1
         rest = pause(vain - 1, denied=False) if vain > 1 else 0.0
-        await clock.sleep(max(rest, begun + PACE - clock.now(), 0.0))
+        await clock.sleep(max(rest, begun + it.pace - clock.now(), 0.0))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from adapters.consul.answer import Answer, Cursor
+from adapters.consul.answer import PACE, Answer, Cursor
 from adapters.consul.client import Api
 from adapters.consul.objects import tags_of
 from adapters.consul.part import Failure
@@ -20,6 +20,8 @@ class Listing:
 
     A Consul without any service does not exist, for it is one: who sees none has no right to.
     """
+
+    pace: Final = PACE
 
     def __init__(self) -> None:
         self.cursor = Cursor()

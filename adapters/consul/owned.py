@@ -55,6 +55,19 @@ class Owned(NamedTuple):
     called: Mapping[ServiceName, str]
 
 
+class Parsed(NamedTuple):
+    """An instance and its check as they stood there, and what they were understood as."""
+
+    service: Mapping[str, Any]
+    check: Mapping[str, Any] | None
+    record: Record
+    endpoint: Endpoint | None
+
+
+Known = dict[str, Parsed]
+"""Of one node, by id."""
+
+
 def stands(said: Any, checks: Any, mark: Mark) -> Stands:
     """Whose a node is, by its mark, or where that is lost by those of its instances."""
     node = said.get("Node") if isinstance(said, dict) else None
@@ -74,13 +87,14 @@ def stands(said: Any, checks: Any, mark: Mark) -> Stands:
     return Stands(index, owner == mark.owner, "")
 
 
-def owned(name: str, said: Any, checks: Any, mark: Mark) -> Owned:
-    """What stands on the node of that name."""
+def owned(name: str, said: Any, checks: Any, mark: Mark, known: Known) -> Owned:
+    """What stands on the node of that name; `known` saves the work for what is as it was, and changes no answer."""
     by_check = {str(one.get("CheckID")): one for one in _maps(checks)}
     records: dict[ServiceName, dict[RecordKey, Record]] = {}
     endpoints: dict[ServiceName, dict[EndpointId, Endpoint]] = {}
     taken: dict[ServiceName, dict[RecordKey, str]] = {}
     called: dict[ServiceName, str] = {}
+    before, after = dict(known), dict[str, Parsed]()
     for its, service in sorted(_services(said).items()):
         of = of_key(its)
         if of is None:
@@ -91,11 +105,17 @@ def owned(name: str, said: Any, checks: Any, mark: Mark) -> Owned:
             taken.setdefault(of, {})[key] = "somebody without a mark" if stamp is None else f"the owner {stamp.owner}"
             continue
         check = by_check.get(f"{CHECK}{its}")
-        records.setdefault(of, {})[key] = Record(key, of, _content(service, check), _revision(name, service, check))
+        last = before.get(its)
+        if last is None or last.service != service or last.check != check:
+            record = Record(key, of, _content(service, check), _revision(name, service, check))
+            last = Parsed(service, check, record, _endpoint(service, check))
+        after[its] = last
+        records.setdefault(of, {})[key] = last.record
         called.setdefault(of, str(service.get("Service")))
-        found = _endpoint(service, check)
-        if found is not None:
-            endpoints.setdefault(of, {}).setdefault(found.id, found)
+        if last.endpoint is not None:
+            endpoints.setdefault(of, {}).setdefault(last.endpoint.id, last.endpoint)
+    known.clear()
+    known.update(after)
     return Owned(records, endpoints, taken, called)
 
 

@@ -7,7 +7,7 @@ what an ACL has taken out of it.
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from adapters.consul.answer import Answer, Cursor
+from adapters.consul.answer import PACE, Answer, Cursor
 from adapters.consul.client import Api
 from adapters.consul.names import shown
 from adapters.consul.objects import Broken, Instance, instances_of
@@ -38,6 +38,8 @@ class Failure(NamedTuple):
 
 class Part:
     """`said` is None until it was read once; `filtered`: some of it may not be read, and was not from the start."""
+
+    pace: Final = PACE
 
     def __init__(self, name: str) -> None:
         self.name = name

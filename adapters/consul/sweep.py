@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Literal
 
-from adapters.consul.answer import Answer, Cursor
+from adapters.consul.answer import PACE, Answer, Cursor
 from adapters.consul.client import Api, Unreached
 from adapters.consul.part import Part
 from bridge.errors import BridgeError
@@ -26,6 +26,8 @@ RETRY: Final = 1.0
 
 class Hint:
     """A question whose answer moves with what it does not say."""
+
+    pace: Final = PACE
 
     def __init__(self, ask: Callable[[int], Awaitable[Answer]]) -> None:
         self.cursor = Cursor()

@@ -1,12 +1,18 @@
 """One question whose answer is kept: what of ours stands in a Consul, and who claims to write there."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
-from adapters.consul.answer import Answer, Cursor
+from adapters.consul.answer import PACE, Answer, Cursor
 from adapters.consul.client import Api
 from adapters.consul.part import Failure
 from bridge.errors import BridgeError, Denied
+
+BYTES: Final = 2_000_000
+"""That are read in a second, of one thing."""
+
+MOST: Final = 3.0
+"""Seconds between two questions about a large thing."""
 
 
 class Watch:
@@ -22,9 +28,15 @@ class Watch:
         self.failure: Failure | None = None
         self._ask = ask
         self._digest = b""
+        self._size = 0
 
     def __str__(self) -> str:
         return self.what
+
+    @property
+    def pace(self) -> float:
+        """Seconds until it is asked again: a large answer is not read with every change of a storm."""
+        return min(max(PACE, self._size / BYTES), MOST)
 
     async def read(self) -> bool:
         """Read it now; whether it differs."""
@@ -45,6 +57,7 @@ class Watch:
                 f"{self.what}: may not be read whole by the token; give it `read` for all that it may write",
                 whole=False,
             )
+        self._size = answer.size
         mended, self.failure = self.failure is not None, None
         if self.known and answer.digest == self._digest:
             return mended

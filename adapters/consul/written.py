@@ -5,7 +5,7 @@ from functools import partial
 
 from adapters.consul import claims, owned
 from adapters.consul.client import Api, Unreached
-from adapters.consul.owned import Owned
+from adapters.consul.owned import Known, Owned
 from adapters.consul.target import NodeTarget
 from adapters.consul.watch import Watch
 from bridge.adapter import Held, Holdings, Problem, Target
@@ -21,6 +21,7 @@ class Node:
         self.name = name
         self.services = Watch(f"node {name}", partial(api.node, name))
         self.checks = Watch(f"checks of node {name}", partial(api.checks, name))
+        self.known: Known = {}
 
     @property
     def version(self) -> tuple[int, int]:
@@ -101,7 +102,7 @@ class Written:
         found: list[Owned] = []
         for node in nodes:
             said, checks = node.services.value, node.checks.value
-            found.append(owned.owned(node.name, said, checks, one.mark))
+            found.append(owned.owned(node.name, said, checks, one.mark, node.known))
         standing: Holdings = before.holdings if before is not None else Table()
         holdings = share(standing, owned.holdings(found))
         made = Held(holdings, claims.of_node(claims.standing(self._claims.value), one.mark, one.node))
