@@ -25,8 +25,12 @@ from tests.servers.consul.hand import Hand, entry
 from tests.servers.consul.server import ROOT, Agent
 
 RULES = shipped.rules("read")
-WRITER = RULES + shipped.rules("write")
-"""As they are shipped: what a reader needs, and a writer."""
+WRITER = f"""{RULES}
+node_prefix "registry-bridge-" {{ policy = "write" }}
+service_prefix "" {{ policy = "write" }}
+key_prefix "registry-bridge/claims/" {{ policy = "write" }}
+"""
+"""What is shipped for one owner and one service, for all that the suite writes."""
 
 HTTP = (Port("http", 8080),)
 
