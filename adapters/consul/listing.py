@@ -22,6 +22,7 @@ class Listing:
     """
 
     pace: Final = PACE
+    hints: Final = True
 
     def __init__(self) -> None:
         self.cursor = Cursor()

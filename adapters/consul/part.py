@@ -40,6 +40,7 @@ class Part:
     """`said` is None until it was read once; `filtered`: some of it may not be read, and was not from the start."""
 
     pace: Final = PACE
+    hints: Final = False
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -28,6 +28,7 @@ class Hint:
     """A question whose answer moves with what it does not say."""
 
     pace: Final = PACE
+    hints: Final = True
 
     def __init__(self, ask: Callable[[int], Awaitable[Answer]]) -> None:
         self.cursor = Cursor()

@@ -18,6 +18,8 @@ MOST: Final = 3.0
 class Watch:
     """`value` is the last answer's; `known`: there was one. `version` is another whenever the value may be."""
 
+    hints: Final = False
+
     def __init__(self, what: str, ask: Callable[[int], Awaitable[Answer]]) -> None:
         """`what` is what messages call it."""
         self.what = what

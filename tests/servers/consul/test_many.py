@@ -16,6 +16,7 @@ from tests.servers.consul.server import Agent
 from tests.servers.observing import Observing, observing
 
 TWO = ["10.9.0.1:80", "10.9.0.2:80"]
+HINTS = ("catalog/services", "catalog/nodes", "health/state/critical")
 NODES = 'node_prefix "" { policy = "read" }'
 
 
@@ -81,6 +82,23 @@ async def test_as_many_as_are_followed_one_by_one_leave_room_in_the_two_hundred_
             assert seen.reading.lost is None
 
 
+async def test_where_nothing_changes_nothing_is_swept(
+    own: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("client", "follow"):
+        monkeypatch.setattr(f"adapters.consul.{module}.WAIT", 2)
+    async with own.hand() as hand:
+        await many(hand, 140)
+        async with Door(own.url).opened() as door, observing(settings(door.url, tmp_path)) as seen:
+            await seen.until(lambda: all_served(seen, 140))
+            await asyncio.sleep(3)  # until the first sweep has rested
+            door.asked.clear()
+            await seen.until(lambda: min(door.asked[f"/v1/{one}"] for one in HINTS) >= 3)
+            assert door.asked["/v1/health/service/many-7"] == 0
+            await hand.status("many-7", TWO[0], "critical")
+            await seen.until(lambda: Health.UNHEALTHY in {one.health for one in seen.endpoints("many-7")})
+
+
 @pytest.mark.promise("R-12")
 async def test_an_agent_that_allows_too_few_connections_says_so_and_removes_nothing(
     program: Path, tmp_path: Path
@@ -115,6 +133,7 @@ async def test_rights_on_half_of_many_services_that_are_taken_remove_nothing(own
             await hand.policy("many", shipped.rules("read"))
             await seen.until(lambda: seen.reading.lost is None and not seen.unread, 90)
             await hand.revoke(accessor)
+            await hand.say("many-0", "10.9.0.4:80")
             await seen.until(lambda: seen.reading.denied)
             assert token not in seen.reading.why
             assert all(seen.served(f"many-{each}") == TWO for each in range(1, 140))
