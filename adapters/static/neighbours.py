@@ -1,5 +1,6 @@
 """The claims beside files that other bridges write, and that are read here."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,7 +21,9 @@ class Neighbours:
         """The claims of these files, each with its file, in their order; what is as it was is not read again."""
         known: dict[Path, tuple[Stamp, tuple[Claim, ...]]] = {}
         for path in paths:
-            beside = claims.beside(path.resolve() if path.is_symlink() else path)
+            beside = claims.beside(
+                Path(os.path.realpath(path)) if path.is_symlink() else path
+            )  # resolve() raises in loops
             stamp = files.stamp(beside)
             if stamp is None:
                 continue
