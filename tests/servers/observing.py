@@ -15,7 +15,7 @@ from bridge.runtime.reading import Reading
 from tests.builders import name
 from tests.engines import closed
 
-PATIENCE = 40.0
+PATIENCE = 100.0
 
 
 class Observing:
