@@ -191,7 +191,10 @@ class Writing:
         async with writing(bench) as wrote:
             (old, *_) = (await wrote.say(WEB)).records
             await bench.erase(OURS, old)
-            await wrote.watched.until(lambda: bool(wrote.plan(WEB)), "that a record of ours was removed by hand")
+            await wrote.watched.until(
+                lambda: old.key not in [one.key for one in wrote.holding(WEB.name).records],
+                "that a record of ours was removed by hand",
+            )
             await wrote.say(WEB)
 
     async def test_a_name_that_somebody_else_has_is_taken(self, bench: Bench) -> None:
