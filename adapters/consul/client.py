@@ -15,6 +15,7 @@ from yarl import URL
 from adapters.consul.access import Access
 from adapters.consul.answer import INDEX, Answer
 from bridge.errors import BridgeError, Conflict, Denied, Rejected, Unavailable
+from bridge.kit import answers
 from bridge.kit.place import excerpt
 
 WAIT: Final = 55
@@ -22,9 +23,6 @@ WAIT: Final = 55
 
 SLACK: Final = 5.0
 """Seconds beyond the wait and the sixteenth of it that a server adds."""
-
-LARGEST: Final = 256 * 1024 * 1024
-"""Bytes of one answer that are read."""
 
 _NO_RIGHT = ("ACL not found", "Permission denied", "token not found", "ACL support disabled")
 _MOVED = ("index is stale", "doesn't exist", "Missing node registration", "current modify index")
@@ -208,12 +206,12 @@ class Transport:
                 timeout=aiohttp.ClientTimeout(total=limit),
                 allow_redirects=False,
             ) as answer:
-                said = await _read(answer, place)
+                said = await answers.whole(answer, place, "select fewer services")
                 status, headers = answer.status, answer.headers
         except TimeoutError:
             raise Unreached(f"{place}: has no answer within {limit:g} s; see the agent, or raise `timeout`") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Unreached(f"{place}: {_why(error)}") from None
+            raise Unreached(f"{place}: {answers.lost(error, '`url`', '`tls.ca`')}") from None
         if status not in takes:
             raise refusal(status, said, place)
         said = b"null" if status == 404 else said
@@ -294,32 +292,3 @@ def _parsed(callback: Any, body: bytes, place: str) -> Any:
     except (ConsulException, ValueError, TypeError, LookupError) as error:
         raise Unavailable(f"{place}: is answered by something that is no Consul ({type(error).__name__})") from None
     return read[1] if isinstance(read, tuple) else read
-
-
-async def _read(answer: aiohttp.ClientResponse, place: str) -> bytes:
-    pieces, size = [], 0
-    while piece := await answer.content.readany():
-        pieces.append(piece)
-        size += len(piece)
-        if size > LARGEST:
-            raise Unavailable(f"{place}: is answered by more than {LARGEST:,} bytes; select fewer services")
-    return b"".join(pieces)
-
-
-def _why(error: Exception) -> str:
-    """What went wrong on the way, and what may mend it."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            reason = getattr(error.certificate_error, "verify_message", "") or "it is not to be trusted"
-            return f"the server's certificate is refused: {reason}; correct `tls.ca` or `url`"
-        case aiohttp.ClientConnectorSSLError():
-            return "no TLS is spoken there; correct the scheme or the port of `url`"
-        case aiohttp.ClientConnectorDNSError():
-            return f"the name {error.host} has no address; correct `url`, or the resolver"
-        case aiohttp.ClientConnectorError():
-            why = error.os_error.strerror or type(error.os_error).__name__
-            return f"{error.host}:{error.port} cannot be reached: {why}; see whether Consul runs there"
-        case aiohttp.ClientPayloadError():
-            return "the answer is cut short; it is asked again"
-        case _:
-            return f"the connection is lost ({type(error).__name__}); it is asked again"

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from bridge.kit import fields
 from bridge.kit.place import excerpt
 from bridge.model import NOWHERE, Endpoint, Health, Locality, Port
 
@@ -48,7 +49,7 @@ def read(text: str) -> Extras:
     if not isinstance(said, dict):
         raise ValueError(f"what a bridge says beside the mark is no mapping: {excerpt(text)}")  # noqa: TRY004  # likewise
     return Extras(
-        tuple(_port_of(one) for one in _list(said, "ports")),
+        tuple(_port_of(one) for one in fields.several(said, "ports")),
         said.get("health") == DRAINING,
         Locality(*_words(said, "locality", 3)) if said.get("locality") else NOWHERE,
         _word(said.get("network") or ""),
@@ -67,23 +68,14 @@ def _port_of(said: Any) -> Port:
     if not isinstance(said, list) or not 2 <= len(said) <= 4:
         raise ValueError(f"a port is {excerpt(said)}")
     name, number, *more = said
-    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 65535:
-        raise ValueError(f"port {excerpt(number)} is not between 1 and 65535")
-    return Port(_word(name), number, *map(_word, more))
+    return Port(_word(name), fields.number(number, "port", 1, 65535), *map(_word, more))
 
 
 def _words(said: Mapping[str, Any], key: str, number: int) -> list[str]:
-    words = _list(said, key)
+    words = fields.several(said, key)
     if len(words) != number:
         raise ValueError(f"{key}: {excerpt(words)} is not {number} words")
     return [_word(one) for one in words]
-
-
-def _list(said: Mapping[str, Any], key: str) -> list[Any]:
-    value = said.get(key) or []
-    if not isinstance(value, list):
-        raise ValueError(f"{key}: {excerpt(value)} is not a list")  # noqa: TRY004  # told like the rest
-    return value
 
 
 def _word(value: Any) -> str:

@@ -4,21 +4,18 @@ Raw JSON in, values out; ValueError when an entry cannot be understood. Fields a
 of which a catalog takes nearly anything: lists may be null, a port missing, a status any word. Nothing is decided here.
 """
 
-import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from adapters.consul import extras
 from adapters.consul.extras import NOTHING, Extras
 from bridge.adapter import RecordKey
+from bridge.kit import fields
 from bridge.kit.mark import Stamp
 from bridge.kit.place import excerpt
 from bridge.model import Locality, Metadata, Port
-
-T = TypeVar("T", bound=Hashable)
 
 PREFIX: Final = "registry-bridge-"
 OWNER: Final = f"{PREFIX}owner"
@@ -110,20 +107,20 @@ def instances_of(said: Any) -> Iterator[Instance | Broken]:
 
 def instance_of(said: Any) -> Instance:
     """One entry: a node, a service and its checks."""
-    entry = _a_mapping(said, "an entry")
-    service = _mapping(entry, "Service")
-    meta = _pairs(service, "Meta")
-    weights = _mapping(service, "Weights")
-    kind = _word(service.get("Kind") or "")
+    entry = fields.a_mapping(said, "an entry")
+    service = fields.mapping(entry, "Service")
+    meta = fields.pairs(service, "Meta")
+    weights = fields.mapping(service, "Weights")
+    kind = fields.word(service.get("Kind") or "")
     return Instance(
-        _interned(_node(_mapping(entry, "Node"))),
-        _text(service.get("ID") or service.get("Service") or "", "ID"),
-        _text(service.get("Address") or "", "Address"),
-        _interned(_ports(service)),
-        tuple(_tagged(tag, one) for tag, one in sorted(_mapping(service, "TaggedAddresses").items())),
-        _interned(tuple(sorted({_word(one) for one in _list(service, "Tags")}))),
-        _interned(meta),
-        status_of(_list(entry, "Checks")),
+        fields.interned(_node(fields.mapping(entry, "Node"))),
+        fields.text(service.get("ID") or service.get("Service") or "", "ID"),
+        fields.text(service.get("Address") or "", "Address"),
+        fields.interned(_ports(service)),
+        tuple(_tagged(tag, one) for tag, one in sorted(fields.mapping(service, "TaggedAddresses").items())),
+        fields.interned(tuple(sorted({fields.word(one) for one in fields.several(service, "Tags")}))),
+        fields.interned(meta),
+        status_of(fields.several(entry, "Checks")),
         _number(weights.get("Passing", 1), "Weights.Passing"),
         _number(weights.get("Warning", 1), "Weights.Warning"),
         _locality(service),
@@ -141,7 +138,7 @@ def status_of(checks: Iterable[Any]) -> Status:
     """
     worst = Status.PASSING
     for check in checks:
-        one = _a_mapping(check, "Checks")
+        one = fields.a_mapping(check, "Checks")
         name = str(one.get("CheckID") or "")
         if name == NODE_MAINTENANCE or name.startswith(SERVICE_MAINTENANCE):
             return Status.MAINTENANCE
@@ -155,42 +152,49 @@ _STATUS: Final[Mapping[str, Status]] = {"passing": Status.PASSING, "warning": St
 def tags_of(said: Any) -> dict[str, frozenset[str]]:
     """The names of services with the tags of all their instances; ValueError when it is no mapping of them."""
     return {
-        name: _interned(frozenset(_word(tag) for tag in tags or ()))
-        for name, tags in _a_mapping(said, "the list of services").items()
+        name: fields.interned(frozenset(fields.word(tag) for tag in tags or ()))
+        for name, tags in fields.a_mapping(said, "the list of services").items()
         if isinstance(tags, list | None)
     }
 
 
 def _node(said: Mapping[str, Any]) -> Node:
     return Node(
-        _word(said.get("Node") or ""),
-        _text(said.get("Address") or "", "Node.Address"),
-        _pairs(said, "TaggedAddresses"),
-        _pairs(said, "Meta"),
+        fields.word(said.get("Node") or ""),
+        fields.text(said.get("Address") or "", "Node.Address"),
+        fields.pairs(said, "TaggedAddresses"),
+        fields.pairs(said, "Meta"),
         _locality(said),
     )
 
 
 def _ports(service: Mapping[str, Any]) -> tuple[Port, ...]:
     """From `Port`, or from the several `Ports` that Consul 1.22 knows; the default one first."""
-    several = [_a_mapping(one, "Ports") for one in _list(service, "Ports")]
+    several = [fields.a_mapping(one, "Ports") for one in fields.several(service, "Ports")]
     if several:
         several.sort(key=lambda one: not one.get("Default"))
-        return tuple(Port(_word(one.get("Name") or ""), _port(one.get("Port"))) for one in several)
+        return tuple(
+            Port(fields.word(one.get("Name") or ""), fields.number(one.get("Port"), "port", 1, 65535))
+            for one in several
+        )
     if not service.get("Port"):
         return ()
-    return (Port("", _port(service["Port"])),)
+    return (Port("", fields.number(service["Port"], "port", 1, 65535)),)
 
 
 def _tagged(tag: str, said: Any) -> Tagged:
-    one = _a_mapping(said, f"TaggedAddresses.{tag}")
+    one = fields.a_mapping(said, f"TaggedAddresses.{tag}")
     port = one.get("Port") or 0
-    return Tagged(_word(tag), _text(one.get("Address") or "", f"TaggedAddresses.{tag}"), _port(port) if port else 0)
+    return Tagged(
+        fields.word(tag),
+        fields.text(one.get("Address") or "", f"TaggedAddresses.{tag}"),
+        fields.number(port, "port", 0, 65535),
+    )
 
 
 def _locality(said: Mapping[str, Any]) -> Locality:
-    place = _mapping(said, "Locality")
-    return _interned(Locality(_word(place.get("Region") or ""), _word(place.get("Zone") or "")))
+    place = fields.mapping(said, "Locality")
+    return fields.interned(Locality(fields.word(place.get("Region") or ""), fields.word(place.get("Zone") or "")))
 
 
 def stamp_of(meta: Mapping[str, str]) -> Stamp | None:
@@ -209,59 +213,7 @@ def _where(said: Any, number: int) -> str:
     return "/".join(known) or f"entry {number}"
 
 
-def _mapping(said: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = said.get(key)
-    return {} if value is None else _a_mapping(value, key)
-
-
-def _a_mapping(value: Any, key: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{key}: {excerpt(value)} is not a mapping")  # noqa: TRY004  # told like the rest
-    return value
-
-
-def _list(said: Mapping[str, Any], key: str) -> list[Any]:
-    value = said.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise ValueError(f"{key}: {excerpt(value)} is not a list")  # noqa: TRY004  # told like the rest
-    return value
-
-
-def _pairs(said: Mapping[str, Any], key: str) -> Metadata:
-    return tuple(sorted((_word(name), _text(value, f"{key}.{name}")) for name, value in _mapping(said, key).items()))
-
-
-def _text(value: Any, key: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{key}: {excerpt(value)} is not text")  # noqa: TRY004  # told like the rest
-    return value
-
-
-def _word(value: Any) -> str:
-    """Text that many objects share."""
-    return sys.intern(_text(value, "a name"))
-
-
 def _number(value: Any, key: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{key}: {excerpt(value)} is not a number from 0 on")
     return value
-
-
-def _port(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535:
-        raise ValueError(f"port {excerpt(value)} is not between 1 and 65535")
-    return value
-
-
-@lru_cache(maxsize=65536)
-def _one(value: Hashable) -> Hashable:
-    return value
-
-
-def _interned(value: T) -> T:
-    """The one object that stands for all equal to it."""
-    same: Callable[[T], T] = _one  # type: ignore[assignment]  # it returns what it is given
-    return same(value)

@@ -12,11 +12,8 @@ from aiohttp.abc import AbstractStreamWriter
 
 from adapters.kubernetes.access import Access, Login
 from bridge.errors import BridgeError, Conflict, Denied, Rejected, Unavailable
-from bridge.kit import Clock
+from bridge.kit import Clock, answers
 from bridge.kit.deadline import DEADLINE
-
-LARGEST: Final = 256 * 1024 * 1024
-"""Bytes of one answer that are read."""
 
 LONGEST: Final = 16 * 1024 * 1024
 """Bytes of one line of a watch; an object in etcd has 1.5 MB at most."""
@@ -121,7 +118,7 @@ class Api:
         late = f"has no answer within {self._timeout.total:g} s; see the server, or raise `timeout`"
         with _told(place, late):
             async with self._asked(method, path, query, self._timeout, body=body, kind=kind) as answer:
-                return await _read(answer, place)
+                return await answers.whole(answer, place, "read fewer namespaces")
 
     @asynccontextmanager
     async def _asked(
@@ -232,7 +229,9 @@ def _told(place: str, late: str, kind: type[Unavailable] = Unavailable) -> Itera
     except TimeoutError:
         raise kind(f"{place}: {late}") from None
     except (aiohttp.ClientError, OSError) as error:
-        raise Unavailable(f"{place}: {_why(error)}") from None
+        raise Unavailable(
+            f"{place}: {answers.lost(error, '`server` in the kubeconfig', '`certificate-authority`')}"
+        ) from None
 
 
 _NOT_AN_API = "is answered by something else than a Kubernetes API server; correct `server:` in the kubeconfig"
@@ -287,16 +286,6 @@ def _seconds(said: str, wall: float) -> float:
         return 0.0
 
 
-async def _read(answer: aiohttp.ClientResponse, place: str) -> bytes:
-    pieces, size = [], 0
-    while piece := await answer.content.readany():
-        pieces.append(piece)
-        size += len(piece)
-        if size > LARGEST:
-            raise Unavailable(f"{place}: is answered by more than {LARGEST:,} bytes; read fewer namespaces")
-    return b"".join(pieces)
-
-
 async def _some(answer: aiohttp.ClientResponse) -> bytes:
     """What a refusal says, up to a bound."""
     pieces, size = [], 0
@@ -304,22 +293,3 @@ async def _some(answer: aiohttp.ClientResponse) -> bytes:
         pieces.append(piece)
         size += len(piece)
     return b"".join(pieces)
-
-
-def _why(error: Exception) -> str:
-    """What went wrong on the way, and what may mend it."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            reason = getattr(error.certificate_error, "verify_message", "") or "it is not to be trusted"
-            return f"the server's certificate is refused: {reason}; correct `certificate-authority` or `server`"
-        case aiohttp.ClientConnectorSSLError():
-            return "no TLS is spoken there; correct the scheme or the port of `server` in the kubeconfig"
-        case aiohttp.ClientConnectorDNSError():
-            return f"the name {error.host} has no address; correct `server` in the kubeconfig, or the resolver"
-        case aiohttp.ClientConnectorError():
-            why = error.os_error.strerror or type(error.os_error).__name__
-            return f"{error.host}:{error.port} cannot be reached: {why}; see whether the server runs there"
-        case aiohttp.ClientPayloadError():
-            return "the answer is cut short; it is asked again"
-        case _:
-            return f"the connection is lost ({type(error).__name__}); it is asked again"

@@ -6,17 +6,15 @@ decided here.
 """
 
 import sys
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from bridge.adapter import RecordKey
+from bridge.kit import fields
 from bridge.kit.mark import Stamp
 from bridge.kit.place import excerpt
 from bridge.model import Metadata, Port
-
-T = TypeVar("T", bound=Hashable)
 
 PREFIX: Final = "registry-bridge.dev/"
 MANAGER: Final = "registry-bridge"
@@ -137,25 +135,25 @@ class KubeNode:
 
 def service_of(said: Mapping[str, Any]) -> KubeService:
     """A Service as the API says it."""
-    meta, spec = _Meta.of(said), _mapping(said, "spec")
+    meta, spec = _Meta.of(said), fields.mapping(said, "spec")
     ip = spec.get("clusterIP")
     annotations = tuple((key, value) for key, value in meta.annotations if key.startswith(PREFIX) or key in TOPOLOGY)
-    status = _mapping(_mapping(said, "status"), "loadBalancer")
+    status = fields.mapping(fields.mapping(said, "status"), "loadBalancer")
     return KubeService(
         meta.key,
         meta.uid,
         meta.version,
-        _word(spec.get("type") or "ClusterIP"),
+        fields.word(spec.get("type") or "ClusterIP"),
         ip == "None",
         bool(spec.get("selector")),
-        _interned(tuple(_service_port(one) for one in _list(spec, "ports"))),
-        _interned(tuple(_word(one) for one in _list(spec, "ipFamilies"))),
-        _interned(meta.labels),
-        _interned(annotations),
+        fields.interned(tuple(_service_port(one) for one in fields.several(spec, "ports"))),
+        fields.interned(tuple(fields.word(one) for one in fields.several(spec, "ipFamilies"))),
+        fields.interned(meta.labels),
+        fields.interned(annotations),
         bool(spec.get("trafficDistribution"))
         or any(key in TOPOLOGY and value.lower() == "auto" for key, value in annotations),
-        tuple(_text(one, "externalIPs") for one in _list(spec, "externalIPs")),
-        tuple(_ingress(one) for one in _list(status, "ingress")),
+        tuple(fields.text(one, "externalIPs") for one in fields.several(spec, "externalIPs")),
+        tuple(_ingress(one) for one in fields.several(status, "ingress")),
         meta.terminating,
         meta.stamp("service"),
         dict(meta.labels).get(TARGET, ""),
@@ -174,31 +172,36 @@ def slice_of(said: Mapping[str, Any]) -> KubeSlice:
         meta.key,
         meta.uid,
         meta.version,
-        _word(labels.get(SERVICE_NAME, "")),
+        fields.word(labels.get(SERVICE_NAME, "")),
         family,
-        _interned(tuple(_slice_port(one) for one in _list(said, "ports"))),
-        tuple(_row(one) for one in _list(said, "endpoints")),
-        _word(labels.get(MANAGED_BY, "")),
+        fields.interned(tuple(_slice_port(one) for one in fields.several(said, "ports"))),
+        tuple(_row(one) for one in fields.several(said, "endpoints")),
+        fields.word(labels.get(MANAGED_BY, "")),
         HEADLESS in labels,
-        _word(owners[0]) if owners else "",
+        fields.word(owners[0]) if owners else "",
         meta.stamp("endpointslice") if labels.get(MANAGED_BY) == MANAGER else None,
-        _word(labels.get(TARGET, "")),
+        fields.word(labels.get(TARGET, "")),
         dict(meta.annotations).get(EXTRAS, ""),
     )
 
 
 def node_of(said: Mapping[str, Any]) -> KubeNode:
     """A Node as the API says it."""
-    meta, status = _Meta.of(said), _mapping(said, "status")
+    meta, status = _Meta.of(said), fields.mapping(said, "status")
     labels = dict(meta.labels)
     return KubeNode(
         meta.key,
         meta.uid,
         meta.version,
-        tuple((_word(one.get("type")), _text(one.get("address"), "address")) for one in _maps(status, "addresses")),
-        _word(labels.get(REGION, "")),
-        _word(labels.get(ZONE, "")),
-        any(one.get("type") == "Ready" and one.get("status") == "True" for one in _maps(status, "conditions")),
+        tuple(
+            (fields.word(one.get("type")), fields.text(one.get("address"), "address"))
+            for one in fields.mappings(status, "addresses")
+        ),
+        fields.word(labels.get(REGION, "")),
+        fields.word(labels.get(ZONE, "")),
+        any(
+            one.get("type") == "Ready" and one.get("status") == "True" for one in fields.mappings(status, "conditions")
+        ),
     )
 
 
@@ -206,7 +209,7 @@ def key_of(said: Mapping[str, Any]) -> Key:
     """How an object is named, for messages about one that cannot be understood too."""
     metadata = said.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
-    return Key(_word(str(metadata.get("namespace") or "")), str(metadata.get("name") or ""))
+    return Key(fields.word(str(metadata.get("namespace") or "")), str(metadata.get("name") or ""))
 
 
 class _Meta(NamedTuple):
@@ -220,14 +223,14 @@ class _Meta(NamedTuple):
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> "_Meta":
-        metadata = _mapping(said, "metadata")
+        metadata = fields.mapping(said, "metadata")
         return cls(
-            Key(_word(metadata.get("namespace") or ""), _text(metadata.get("name"), "metadata.name")),
-            _text(metadata.get("uid") or "", "metadata.uid"),
-            _text(metadata.get("resourceVersion") or "", "metadata.resourceVersion"),
-            _pairs(metadata, "labels"),
-            _pairs(metadata, "annotations"),
-            tuple(_maps(metadata, "ownerReferences")),
+            Key(fields.word(metadata.get("namespace") or ""), fields.text(metadata.get("name"), "metadata.name")),
+            fields.text(metadata.get("uid") or "", "metadata.uid"),
+            fields.text(metadata.get("resourceVersion") or "", "metadata.resourceVersion"),
+            fields.pairs(metadata, "labels"),
+            fields.pairs(metadata, "annotations"),
+            tuple(fields.mappings(metadata, "ownerReferences")),
             bool(metadata.get("deletionTimestamp")),
         )
 
@@ -242,40 +245,42 @@ class _Meta(NamedTuple):
 
 
 def _service_port(said: Any) -> ServicePort:
-    port = _a_mapping(said, "ports")
+    port = fields.a_mapping(said, "ports")
     return ServicePort(
-        _word(port.get("name") or ""),
-        _word(port.get("protocol") or "TCP"),
-        _number(port.get("port")),
-        _number(port.get("nodePort") or 0),
-        _word(port.get("appProtocol") or ""),
+        fields.word(port.get("name") or ""),
+        fields.word(port.get("protocol") or "TCP"),
+        fields.number(port.get("port"), "port", 0, 65535),
+        fields.number(port.get("nodePort") or 0, "port", 0, 65535),
+        fields.word(port.get("appProtocol") or ""),
     )
 
 
 def _slice_port(said: Any) -> Port:
-    port = _a_mapping(said, "ports")
+    port = fields.a_mapping(said, "ports")
     return Port(
-        _word(port.get("name") or ""),
-        _number(port.get("port") or 0),
-        _word(port.get("protocol") or "TCP"),
-        _word(port.get("appProtocol") or ""),
+        fields.word(port.get("name") or ""),
+        fields.number(port.get("port") or 0, "port", 0, 65535),
+        fields.word(port.get("protocol") or "TCP"),
+        fields.word(port.get("appProtocol") or ""),
     )
 
 
 def _row(said: Any) -> Row:
-    row = _a_mapping(said, "endpoints")
-    addresses = _list(row, "addresses")
+    row = fields.a_mapping(said, "endpoints")
+    addresses = fields.several(row, "addresses")
     if not addresses:
         raise ValueError("endpoints: one of them has no address")
-    topology, target = _mapping(row, "deprecatedTopology"), _mapping(row, "targetRef")
+    topology, target = fields.mapping(row, "deprecatedTopology"), fields.mapping(row, "targetRef")
     return Row(
-        _text(addresses[0], "addresses"),
-        _conditions(_mapping(row, "conditions")),
-        _word(row.get("zone") or topology.get(ZONE) or ""),
-        _word(topology.get(REGION) or ""),
-        _word(row.get("nodeName") or ""),
-        _text(target.get("name") or "", "targetRef.name") if target.get("kind") == "Pod" else "",
-        _interned(tuple(_word(one.get("name")) for one in _maps(_mapping(row, "hints"), "forZones"))),
+        fields.text(addresses[0], "addresses"),
+        _conditions(fields.mapping(row, "conditions")),
+        fields.word(row.get("zone") or topology.get(ZONE) or ""),
+        fields.word(topology.get(REGION) or ""),
+        fields.word(row.get("nodeName") or ""),
+        fields.text(target.get("name") or "", "targetRef.name") if target.get("kind") == "Pod" else "",
+        fields.interned(
+            tuple(fields.word(one.get("name")) for one in fields.mappings(fields.mapping(row, "hints"), "forZones"))
+        ),
     )
 
 
@@ -285,65 +290,9 @@ def _conditions(said: Mapping[str, Any]) -> Conditions:
         if value is not None and not isinstance(value, bool):
             raise ValueError(f"conditions: {excerpt(value)} is neither true nor false")
     ready, serving, terminating = values
-    return _interned((ready, serving, terminating))
+    return fields.interned((ready, serving, terminating))
 
 
 def _ingress(said: Any) -> str:
-    ingress = _a_mapping(said, "ingress")
-    return _text(ingress.get("ip") or ingress.get("hostname") or "", "ingress")
-
-
-def _pairs(said: Mapping[str, Any], key: str) -> Metadata:
-    return tuple(sorted((_word(name), _text(value, key)) for name, value in _mapping(said, key).items()))
-
-
-def _mapping(said: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = said.get(key)
-    return {} if value is None else _a_mapping(value, key)
-
-
-def _a_mapping(value: Any, key: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{key}: {excerpt(value)} is not a mapping")  # noqa: TRY004  # told like the rest
-    return value
-
-
-def _list(said: Mapping[str, Any], key: str) -> list[Any]:
-    value = said.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise ValueError(f"{key}: {excerpt(value)} is not a list")  # noqa: TRY004  # told like the rest
-    return value
-
-
-def _maps(said: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    return [_a_mapping(one, key) for one in _list(said, key)]
-
-
-def _text(value: Any, key: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{key}: {excerpt(value)} is not text")  # noqa: TRY004  # told like the rest
-    return value
-
-
-def _word(value: Any) -> str:
-    """Text that many objects share."""
-    return sys.intern(_text(value, "a name"))
-
-
-def _number(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 65535:
-        raise ValueError(f"port {excerpt(value)} is not between 1 and 65535")
-    return value
-
-
-@lru_cache(maxsize=65536)
-def _one(value: Hashable) -> Hashable:
-    return value
-
-
-def _interned(value: T) -> T:
-    """The one object that stands for all equal to it."""
-    same: Callable[[T], T] = _one  # type: ignore[assignment]  # it returns what it is given
-    return same(value)
+    ingress = fields.a_mapping(said, "ingress")
+    return fields.text(ingress.get("ip") or ingress.get("hostname") or "", "ingress")

@@ -17,6 +17,7 @@ from adapters.kubernetes import access, client, plugin
 from adapters.kubernetes.access import Access
 from adapters.kubernetes.client import Api, Busy, Silent
 from bridge.errors import Denied, Unavailable
+from bridge.kit import answers
 from bridge.kit.deadline import DEADLINE
 from bridge.runtime.clock import SystemClock
 from bridge.testing.clock import FakeClock
@@ -364,7 +365,7 @@ async def test_a_server_that_compresses_is_understood(server: FakeKubernetes, tm
 async def test_an_answer_beyond_all_bounds_is_refused_also_where_it_is_compressed(
     server: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "LARGEST", 1_000_000)
+    monkeypatch.setattr(answers, "LARGEST", 1_000_000)
 
     def bomb(asked: Asked) -> web.Response:
         said = web.json_response({"items": "x" * 10_000_000})
