@@ -35,14 +35,16 @@ def label(text: str) -> str:
 def normalised(text: str) -> str:
     """A foreign name as a label: lower case, and a hyphen for what a label may not hold.
 
-    `Node_Exporter` becomes `node-exporter`.
+    `Node_Exporter` becomes `node-exporter`; what is a label but for its case is spelled as it is, `xn--bcher-kva` too.
 
     Two spellings may come to the same label: whoever uses this keeps the spelling beside the label and refuses the
     second one. ValueError when nothing is left, or too much.
     """
     if not text.isprintable():
         raise ValueError(f"{excerpt(text)} holds control characters")
-    made = _FOREIGN.sub("-", text.lower()).strip("-")
+    made = text.lower()
+    if not _LABEL.fullmatch(made):
+        made = _FOREIGN.sub("-", made).strip("-")
     if not _LABEL.fullmatch(made):
         raise ValueError(f"{excerpt(text)} cannot be made into a DNS label of 1 to {MAX_LABEL} characters")
     return made

@@ -33,6 +33,14 @@ def test_a_refused_label_offers_one() -> None:
         label("Node_Exporter")
 
 
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [("Node_Exporter", "node-exporter"), ("__a..b__", "a-b"), ("xn--bcher-kva", "xn--bcher-kva"), ("A--b", "a--b")],
+)
+def test_a_foreign_name_is_made_into_a_label_and_a_label_stays_as_it_is(text: str, made: str) -> None:
+    assert normalised(text) == made
+
+
 @given(st.text(max_size=80))
 def test_what_is_normalised_is_a_label_and_stays_so(text: str) -> None:
     try:
