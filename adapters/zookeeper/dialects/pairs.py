@@ -5,7 +5,7 @@ else has a word for stands under `registry-bridge.`, and is read in records of b
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from adapters.zookeeper.dialects import words
 from bridge.adapter import RecordKey
@@ -63,6 +63,15 @@ def reserved(key: str, *, weighs: bool) -> bool:
 def marked(said: Mapping[str, str], owner: str, stem: str) -> dict[str, str]:
     """The map with the mark, which stands first."""
     return {MARK: str(Stamp(owner, RecordKey(stem))), **said}
+
+
+def unmarked(said: dict[str, Any], texts: str, stamp: Stamp | None) -> dict[str, Any]:
+    """An object without this mark in its map `texts`, and without the map where nothing else was in it."""
+    marked = said.get(texts)
+    if stamp is None or not isinstance(marked, dict) or marked.get(MARK) != str(stamp):
+        return said
+    kept = {key: one for key, one in marked.items() if key != MARK}
+    return {**said, texts: kept} if kept else {key: one for key, one in said.items() if key != texts}
 
 
 def _ours(key: str) -> bool:

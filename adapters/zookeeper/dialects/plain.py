@@ -8,35 +8,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from adapters.zookeeper.dialects import pairs, words
-from adapters.zookeeper.dialects.dialect import (
-    UNNAMED,
-    Branch,
-    Child,
-    Instance,
-    Node,
-    Part,
-    Places,
-    PortNames,
-    Said,
-    Spelled,
-    Written,
-)
+from adapters.zookeeper.dialects.dialect import Branch, Child, Instance, Node, Part, Said, Spelled
+from adapters.zookeeper.dialects.weighed import Weighed
 from bridge.kit.mark import Stamp
 from bridge.kit.place import excerpt
-from bridge.model import Endpoint, EndpointId, Health, Port
+from bridge.model import Endpoint, EndpointId
 
 
 @dataclass(frozen=True)
-class Plain(Written):
-    names: PortNames = UNNAMED
-
+class Plain(Weighed):
     name: ClassVar[str] = "plain"
+    texts: ClassVar[str] = "metadata"
     branches: ClassVar = (Branch(changes=True),)
     in_place: ClassVar[bool] = True
-    places: ClassVar[Places] = Places.LOCALITY | Places.NETWORK | Places.WEIGHT | Places.METADATA
-
-    def is_member(self, branch: str, name: str) -> bool:
-        return True
 
     def read(self, child: Child) -> Part:
         named = _host_port(child.name)
@@ -46,55 +30,25 @@ class Plain(Written):
             raise ValueError("neither its name nor what it holds is of the form host:port")
         if named and held and named != held:
             raise ValueError(f"is called {named} and holds {held}; which of them is it?")
-        weight = words.number(said.get("weight", 1), "weight", 0, words.MAX_WEIGHT)
-        found = pairs.read(words.texts(said.get("metadata") or {}, "metadata"), weighs=False)
-        return Instance(
-            Endpoint(
-                where.address,
-                words.one_port(self.names.default, where.port),
-                None if weight else Health.DRAINING,
-                found.locality,
-                found.network,
-                weight or 1,
-                found.via,
-                metadata=found.metadata,
-            )
-        )
+        return Instance(self.endpoint(where, said))
 
     def stamp(self, child: Child) -> Stamp | None:
         return words.stamp_in(child.data)
 
-    def ports(self, ports: tuple[Port, ...]) -> tuple[Port, ...]:
-        return words.one_port(self.names.default, ports[0].number)
-
-    def reserved(self, key: str) -> bool:
-        return pairs.reserved(key, weighs=False)
-
     def say(self, service: Spelled, endpoint: Endpoint) -> Said:
-        said: dict[str, Any] = {"host": endpoint.address, "port": endpoint.ports[0].number}
-        if endpoint.weight != 1:
-            said["weight"] = endpoint.weight
-        if metadata := pairs.write(endpoint, weighs=False):
-            said["metadata"] = metadata
-        return Said(str(endpoint.id), words.compact(said))
+        return Said(str(endpoint.id), words.compact(self.fields(endpoint)))
 
     def node(self, said: Said, owner: str) -> Node:
         instance = words.json_object(said.content)
-        instance["metadata"] = pairs.marked(instance.get("metadata", {}), owner, said.stem)
+        instance[self.texts] = pairs.marked(instance.get(self.texts, {}), owner, said.stem)
         return Node("", said.stem, words.compact(instance))
 
     def content(self, child: Child) -> bytes:
-        stamp = self.stamp(child)
         try:
             said = words.json_object(child.data)
         except ValueError:
             return child.data
-        metadata = said.get("metadata")
-        if isinstance(metadata, dict) and metadata.get(pairs.MARK) == str(stamp):
-            del metadata[pairs.MARK]
-            if not metadata:
-                del said["metadata"]
-        return words.compact(said)
+        return words.compact(pairs.unmarked(said, self.texts, self.stamp(child)))
 
     def stem(self, child: Child) -> str | None:
         where = _host_port(child.name)

@@ -118,17 +118,11 @@ class ServerSet(Written):
         return Node("", name, words.compact(member), sequential=True)
 
     def content(self, child: Child) -> bytes:
-        stamp = self.stamp(child)
         try:
             said = words.json_object(child.data)
         except ValueError:
             return child.data
-        metadata = said.get("metadata")
-        if isinstance(metadata, dict) and metadata.get(pairs.MARK) == str(stamp):
-            del metadata[pairs.MARK]
-            if not metadata:
-                del said["metadata"]
-        return words.compact(said)
+        return words.compact(pairs.unmarked(said, "metadata", self.stamp(child)))
 
     def stem(self, child: Child) -> str | None:
         return None
