@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from itertools import combinations
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -79,7 +80,10 @@ def _rate(settings: ExportSettings) -> Rate:
 
 
 def wrong(document: Document, registries: Mapping[int, RegistrySettings], owner: str | None) -> list[str]:
-    """What is wrong with the exports as a whole; `registries` by their index in the file, those that are valid."""
+    """What is wrong with the exports as a whole, and with registries beside each other.
+
+    `registries` by their index in the file, those that are valid.
+    """
     names = [one.get("name") for one in document.value["registries"] if isinstance(one, dict)]
     known = [name for name in names if isinstance(name, str) and name.isascii() and name.isprintable()]
     found: list[str] = []
@@ -100,7 +104,17 @@ def wrong(document: Document, registries: Mapping[int, RegistrySettings], owner:
             if (other := taken.setdefault(identity, here)) is not here:
                 what = f"{excerpt(export.target)} is" if export.target else "this is"
                 found.append(f"{here}: {what} what {other} writes too; one target has one export: join them, or rename")
-    return found
+    return found + _clashes(document, registries)
+
+
+def _clashes(document: Document, registries: Mapping[int, RegistrySettings]) -> list[str]:
+    """What registries of one kind that mean one place do there to each other."""
+    return [
+        f"{document.place(('registries', index, *place))}: {why}"
+        for (_, earlier), (index, registry) in combinations(registries.items(), 2)
+        if type(earlier) is type(registry)
+        for place, why in registry.clashes(earlier)
+    ]
 
 
 def _sources(export: ExportSettings, itself: str, known: Sequence[str]) -> list[str]:

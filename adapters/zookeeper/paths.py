@@ -123,6 +123,30 @@ class Tree:
         service = ServiceName(namespace, names.normalised(spelled))
         return Found(path, service, f"{_filled(self.mapped.namespace, said)}/{spelled}", locality, metadata)
 
+    def meets(self, other: "Tree", *, within: bool = False) -> bool:
+        """Whether a service of one can stand where one of the other does; with `within` also in its midst."""
+        return (within or len(self.parts) == len(other.parts)) and all(
+            mine is None or its is None or mine & its for mine, its in zip(self._words(), other._words(), strict=False)
+        )
+
+    def below(self, chroot: str) -> "Tree":
+        """The same tree as who has no chroot knows it."""
+        return Tree((*filter(None, chroot.split("/")), *self.parts), self.mapped)
+
+    def _words(self) -> list[frozenset[str] | None]:
+        """What each part of a path may be; None where that is anything."""
+        words = dict[str, frozenset[str] | None](self.mapped.where)
+        if variable := _VARIABLE.fullmatch(self.mapped.namespace):
+            words.setdefault(variable[1], self.mapped.namespaces)
+        return [
+            None
+            if part == ANY
+            else words.get(variable[1])
+            if (variable := _VARIABLE.fullmatch(part))
+            else frozenset([part])
+            for part in self.parts
+        ]
+
     def writable(self) -> None:
         """ValueError when a service's name does not say its whole path."""
         namespace, name = (

@@ -67,5 +67,15 @@ class ReachSettings(Strict):
             raise ValueError("`session` is not between 1s and 60s; a server allows from 2 to 20 of its ticks")
         return self
 
+    @property
+    def servers(self) -> frozenset[str]:
+        """All of them; who has one in common means the same ZooKeeper."""
+        return frozenset(self.hosts.partition("/")[0].split(","))
+
+    @property
+    def chroot(self) -> str:
+        """What stands before every path, "" for nothing."""
+        return self.hosts.partition("/")[2]
+
     def access(self) -> Access:
         return Access(self.hosts, self.session, self.tls, None if self.auth is None else self.auth.value())

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
 from adapters.zookeeper.access import Access
+from adapters.zookeeper.clashes import APART, Use, clash
 from adapters.zookeeper.dialects import known
 from adapters.zookeeper.dialects.dialect import Dialect, PortNames, Written
 from adapters.zookeeper.mirror import Mirror
@@ -21,6 +23,7 @@ from bridge.adapter import Source, Target
 from bridge.kit import Clock, Kit
 from bridge.kit.mark import Mark
 from bridge.kit.names import port_name, service_name
+from bridge.kit.place import Path as Place
 from bridge.kit.settings import (
     ExportSettings,
     LocalitySettings,
@@ -217,10 +220,23 @@ class Settings(RegistrySettings, ReachSettings):
                     one.tree(self.namespace)
                 except ValueError as error:
                     raise ValueError(f"{what}[{number}]: {error}") from None
-        paths = [one.path for one in self.export]
-        for number, path in enumerate(paths):
-            if path in paths[:number]:
-                raise ValueError(
-                    f"export[{paths.index(path)}] and export[{number}] write the same tree, {path}; join them"
-                )
+        written = [one.tree(self.namespace) for one in self.export]
+        for (first, tree), (second, other) in combinations(enumerate(written), 2):
+            if tree.meets(other, within=True):
+                paths = " and ".join(dict.fromkeys((self.export[first].path, self.export[second].path)))
+                raise ValueError(f"export[{first}] and export[{second}] write into one tree, {paths}; {APART}")
         return self
+
+    def clashes(self, other: Self) -> Iterator[tuple[Place, str]]:
+        if not self.servers & other.servers:
+            return
+        for place, use in self._uses():
+            yield from ((place, why) for _, its in other._uses() if (why := clash(use, its)))
+
+    def _uses(self) -> Iterator[tuple[Place, Use]]:
+        """Each tree that is read or written, by the keys that lead to it."""
+        uses = [("trees", number, one, one.dialect, ()) for number, one in enumerate(self.trees)]
+        written = [("export", number, one, one.dialect, one.sources) for number, one in enumerate(self.export)]
+        for what, number, one, dialect, sources in (*uses, *written):
+            tree = one.tree(self.namespace).below(self.chroot)
+            yield (what, number), Use(self.name, f"{what}[{number}]", one.path, tree, dialect, sources)

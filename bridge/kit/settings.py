@@ -7,7 +7,7 @@ configuration file, from which relative paths are taken.
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
@@ -356,6 +356,13 @@ class RegistrySettings(Strict, ABC):
         What has the mark of `owner` is ours, and no service. ConfigError names every file that will not do, one a line.
         """
         return None
+
+    def clashes(self, other: Self) -> Iterable[tuple[Place, str]]:
+        """What this one is not to do beside another of its kind, which stands before it in the configuration.
+
+        Each with the keys that lead to it here, and a sentence that says what is wrong and what to do.
+        """
+        return ()
 
     async def sample(self, clock: Clock) -> Sequence[Sample]:
         """Look at a few records in the registry itself, for `check --sample`; none where that is no use.

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from adapters.zookeeper.registry import ZooKeeper
 from adapters.zookeeper.settings import Settings
+from bridge.config import parse
 from bridge.errors import ConfigError
 from bridge.kit import Kit
 from bridge.kit.document import load
@@ -121,7 +122,15 @@ def test_hosts_are_read_as_zookeeper_writes_them(hosts: str, read: str) -> None:
         ),
         (
             SMALL + EXPORT.format("dialect: nerve") + EXPORT.format("dialect: plain").removeprefix("export:\n"),
-            "export[0] and export[1] write the same tree, /s/{name}; join them",
+            "export[0] and export[1] write into one tree, /s/{name}; one tree has one export: join them, or write else",
+        ),
+        (
+            SMALL
+            + EXPORT.format("dialect: nerve")
+            + EXPORT.format("dialect: plain, name: '{b}', where: {a: x}")
+            .removeprefix("export:\n")
+            .replace("/s/{name}", "/s/{a}/{b}"),
+            "export[0] and export[1] write into one tree, /s/{name} and /s/{a}/{b}; one tree has one export",
         ),
         (SMALL + TREES + "tree: 1\n", "bridge.yaml:6: tree: unknown key; did you mean 'trees'?"),
     ],
@@ -138,3 +147,90 @@ def test_a_secret_is_never_written_into_the_configuration() -> None:
     with pytest.raises(ConfigError) as caught:
         settings(SMALL + TREES + "auth: {scheme: digest, password: canary}\n")
     assert "canary" not in str(caught.value)
+
+
+# Several registries in one ZooKeeper
+
+
+def together(*registries: str) -> str:
+    """What is wrong with these registries side by side, a line each; "" where nothing is."""
+    listed = "".join(f"  - {{kind: zookeeper, namespace: shop, {one}}}\n" for one in registries)
+    text = f"owner: prod\nregistries:\n  - {{name: vms, kind: static, files: [vms.yaml]}}\n{listed}"
+    try:
+        parse(text, Path("bridge.yaml"))
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def reads(path: str = "/s/{name}", dialect: str = "nerve", **more: str) -> str:
+    said = "".join(f", {key}: {value}" for key, value in more.items())
+    return f"trees: [{{path: '{path}', dialect: {dialect}{said}}}]"
+
+
+def writes(path: str = "/s/{name}", dialect: str = "nerve", to: str = "vms") -> str:
+    return f"export: [{{path: '{path}', dialect: {dialect}, services: ['shop/*'], from: [{to}]}}]"
+
+
+ONE = "name: one, hosts: 'zk1,zk2'"
+TWO = "name: two, hosts: 'zk2,zk3'"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (
+            writes(),
+            writes(),
+            "5: registries[2].export[0]: writes into the tree of export[0] of 'one', /s/{name}, on",
+        ),
+        (writes(), writes(dialect="curator"), "5: registries[2].export[0]: writes into the tree of export[0] of 'one'"),
+        (
+            writes(),
+            writes("/s/web/{name}", "plain"),
+            "writes into the tree of export[0] of 'one', /s/{name}, on the same servers; one tree has one export: join",
+        ),
+        (
+            reads(),
+            writes(to="one"),
+            "registries[2].export[0]: writes what 'one' knows into where that is read, trees[0] of 'one', /s/{name}; ",
+        ),
+        (
+            writes(to="two"),
+            reads(),
+            "trees[0]: is read from where what is known of it is written, export[0] of 'one', /s/{name}; ",
+        ),
+        (reads(), reads(), "registries[2].trees[0]: reads what is read in trees[0] of 'one', /s/{name}, on"),
+        (reads("/*/{name}"), reads(), "reads what is read in trees[0] of 'one', /*/{name}"),
+    ],
+)
+def test_registries_that_do_the_same_in_one_zookeeper_are_told_by_name_and_key(
+    first: str, second: str, told: str
+) -> None:
+    said = together(f"{ONE}, {first}", f"{TWO}, {second}")
+    assert told in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (f"{ONE}, {writes()}", f"name: two, hosts: zk9, {writes()}"),
+        (f"{ONE}, {writes()}", f"name: two, hosts: zk2/app, {writes()}"),
+        (f"{ONE}, {writes()}", f"{TWO}, {writes('/t/{name}')}"),
+        (f"{ONE}, {writes()}", f"{TWO}, {reads()}"),
+        (f"{ONE}, {reads(dialect='spring')}", f"{TWO}, {reads(dialect='dubbo-app')}"),
+        (f"{ONE}, {reads()}", f"{TWO}, {reads(namespace='pay')}"),
+        (
+            f"{ONE}, {reads('/s/{env}/{name}', where='{env: prod}')}",
+            f"{TWO}, {reads('/s/{env}/{name}', where='{env: test}')}",
+        ),
+    ],
+)
+def test_registries_that_only_share_a_zookeeper_are_let_pass(first: str, second: str) -> None:
+    assert together(first, second) == ""
+
+
+def test_a_chroot_hides_no_tree_that_is_written_twice() -> None:
+    inside, outside = f"name: one, hosts: zk1/app, {writes()}", f"name: two, hosts: zk1, {writes('/app/s/{name}')}"
+    assert "registries[2].export[0]: writes into the tree of export[0] of 'one'" in together(inside, outside)
