@@ -1,9 +1,7 @@
 """Which replica writes, decided by a lease in a key of the KV store; and the decisions of operators beside it."""
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -11,11 +9,11 @@ from adapters.consul.claims import decoded, encoded
 from adapters.consul.client import Api
 from adapters.consul.reach import ReachSettings
 from bridge.errors import Conflict, Denied, Rejected, Unavailable
-from bridge.kit import Clock
+from bridge.kit import Clock, lease_json
 from bridge.kit.candidate import Standing, Write
-from bridge.kit.election import Elector, Kept
+from bridge.kit.election import Elector, Kept, deciding
 from bridge.kit.leased import LeasedElection, LeaseSettings
-from bridge.kit.mark import owner_name
+from bridge.kit.mark import deployment
 from bridge.kit.place import excerpt
 
 MOST: Final = 300_000
@@ -46,20 +44,14 @@ class LeaderSettings(ReachSettings, LeaseSettings):
         return LeasedElection(
             KeyLease(Key(self.api("leader", self.renew / 2), self.key), clock, self.lease),
             clock,
-            deployment=deployment(self.datacenter or self.url, self.key),
+            deployment=self._deployment(),
             timing=self.timing,
             shelf=KeyShelf(Key(self.api("leader", self.renew), f"{self.key}-decisions")),
         )
 
-
-def deployment(where: str, key: str) -> str:
-    """How claims name the replicas that share the lease of that key: the same for all of them, and after restarts.
-
-    Replicas that reach one datacenter by different agents name it under `datacenter`.
-    """
-    name = "".join(one if (one.isalnum() and one.isascii()) or one in "-._" else "-" for one in key)
-    digest = hashlib.sha256(f"{where}\0{key}".encode()).hexdigest()[:8]
-    return owner_name(f"{name[-50:].strip('-._') or 'leader'}.{digest}")
+    def _deployment(self) -> str:
+        """Replicas that reach one datacenter by different agents name it under `datacenter`."""
+        return deployment(self.key, self.datacenter or self.url, self.key)
 
 
 class Key:
@@ -110,36 +102,15 @@ class KeyLease:
     async def look(self) -> Standing | None:
         found = await self._key.read()
         self._index = found[1] if found is not None else 0
-        return self._standing(*found) if found is not None else None
+        return lease_json.read(found[0], self._seconds, found[1]) if found is not None else None
 
     async def write(self, write: Write) -> Standing:
-        said = {
-            "holder": write.holder,
-            "seconds": write.seconds,
-            "transitions": write.transitions,
-            "renewed": self._clock.wall(),
-        }
-        content = json.dumps(said, separators=(",", ":")).encode()
+        content = lease_json.written(write, self._clock.wall())
         self._index = await self._key.write(content, self._index)
-        return self._standing(content, self._index)
+        return lease_json.read(content, self._seconds, self._index)
 
     async def close(self) -> None:
         await self._key.close()
-
-    def _standing(self, content: bytes, index: int) -> Standing:
-        """What it says; one that somebody edited counts as far as it can be read."""
-        try:
-            said: Any = json.loads(content)
-        except (ValueError, RecursionError):
-            said = {}
-        said = said if isinstance(said, dict) else {}
-        holder, seconds, transitions = said.get("holder"), said.get("seconds"), said.get("transitions")
-        return Standing(
-            holder if isinstance(holder, str) else "",
-            float(seconds) if isinstance(seconds, int | float) and 0 < seconds < 3600 else self._seconds,
-            transitions if type(transitions) is int and transitions >= 0 else 0,
-            index,
-        )
 
 
 class KeyShelf:
@@ -156,20 +127,11 @@ class KeyShelf:
         return Kept(*found) if found is not None else None
 
     async def write(self, content: bytes, replaces: Kept | None) -> None:
-        if len(content) > MOST:
-            raise Unavailable(
-                f"{self.place}: {len(content):,} bytes are more than {MOST:,}; accept fewer at once, or wait until "
-                "what was accepted has expired; nothing was decided"
-            )
         index = replaces.revision if replaces is not None else 0
         if not isinstance(index, int):
             raise Conflict(f"{self.place}: was never read; read it again")
-        try:
+        with deciding(self.place, content, MOST):
             await self._key.write(content, index)
-        except Denied as error:
-            raise Denied(f"{error}; nothing was decided") from error
-        except Unavailable as error:
-            raise Unavailable(f"{error}; nobody knows whether it was decided: say it again") from error
 
     async def close(self) -> None:
         await self._key.close()

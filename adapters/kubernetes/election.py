@@ -1,6 +1,5 @@
 """Which replica writes, decided by a Lease of the cluster; the I/O of it."""
 
-import hashlib
 import re
 from collections.abc import Awaitable
 from pathlib import Path
@@ -17,7 +16,7 @@ from bridge.kit import Clock
 from bridge.kit.candidate import Standing, Write
 from bridge.kit.election import Elector
 from bridge.kit.leased import LeasedElection, LeaseSettings
-from bridge.kit.mark import owner_name
+from bridge.kit.mark import deployment
 from bridge.kit.place import excerpt
 
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
@@ -52,16 +51,15 @@ class LeaderSettings(AccessSettings, LeaseSettings):
         return LeasedElection(
             KubeLease(election, clock, (namespace, self.name), self.lease),
             clock,
-            deployment=deployment(cluster, namespace, self.name),
+            deployment=deployment_in(cluster, namespace, self.name),
             timing=self.timing,
             shelf=ConfigMapShelf(decisions, namespace, f"{self.name}-decisions"),
         )
 
 
-def deployment(cluster: Cluster, namespace: str, name: str) -> str:
-    """How claims name the replicas that share the Lease of that name: the same for all of them, and after restarts."""
-    told = "\0".join((cluster.server, namespace, name)).encode() + b"\0" + cluster.authority.strip()
-    return owner_name(f"{f'{namespace}.{name}'[:54].rstrip('-._')}.{hashlib.sha256(told).hexdigest()[:8]}")
+def deployment_in(cluster: Cluster, namespace: str, name: str) -> str:
+    """How claims name the replicas that share the Lease of that name."""
+    return deployment(f"{namespace}.{name}", cluster.server, namespace, name, cluster.authority.strip())
 
 
 class KubeLease:

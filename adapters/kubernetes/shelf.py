@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from adapters.kubernetes.client import Api, Missing, path
-from bridge.errors import Conflict, Denied, Rejected, Unavailable
-from bridge.kit.election import Kept
+from bridge.errors import Conflict, Unavailable
+from bridge.kit.election import Kept, deciding
 
 KEY: Final = "decisions.json"
 
@@ -39,27 +39,19 @@ class ConfigMapShelf:
 
     async def write(self, content: bytes, replaces: Kept | None) -> None:
         """Write the whole object, by its resourceVersion."""
-        if len(content) > MOST:
-            raise Unavailable(
-                f"{self.place}: {len(content):,} bytes are more than a ConfigMap holds; accept fewer at once, or wait "
-                "until what was accepted has expired; nothing was decided"
-            )
         try:
-            if replaces is None:
-                await self._api.post(self._path(collection=True), self._object({}, content))
-            elif _revision(self._found) != replaces.revision:
-                raise Conflict(f"{self.place}: was written by somebody else meanwhile; read it again")
-            else:
-                await self._api.put(self._path(), self._object(self._found, content))
+            with deciding(self.place, content, MOST):
+                if replaces is None:
+                    await self._api.post(self._path(collection=True), self._object({}, content))
+                elif _revision(self._found) != replaces.revision:
+                    raise Conflict(f"{self.place}: was written by somebody else meanwhile; read it again")
+                else:
+                    await self._api.put(self._path(), self._object(self._found, content))
         except Missing as error:
             if replaces is not None:
                 raise
             what = f"make the namespace {self._namespace}, or name another; nothing was decided"
             raise Unavailable(f"{error}; {what}") from error
-        except (Denied, Rejected) as error:
-            raise Denied(f"{error}; nothing was decided") from error
-        except Unavailable as error:
-            raise Unavailable(f"{error}; nobody knows whether it was decided: say it again") from error
 
     async def close(self) -> None:
         """Release the connections."""

@@ -1,22 +1,19 @@
 """Which replica writes, decided by a lease in a znode; and the decisions of operators beside it."""
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from adapters.zookeeper.dialects import words
 from adapters.zookeeper.operations import Node, Stat
 from adapters.zookeeper.reach import ReachSettings
 from adapters.zookeeper.znode import Znode
-from bridge.errors import Conflict, Denied, Unavailable
-from bridge.kit import Clock
+from bridge.errors import Conflict
+from bridge.kit import Clock, lease_json
 from bridge.kit.candidate import Standing, Write
-from bridge.kit.election import Elector, Kept
+from bridge.kit.election import Elector, Kept, deciding
 from bridge.kit.leased import LeasedElection, LeaseSettings
-from bridge.kit.mark import owner_name
+from bridge.kit.mark import deployment
 from bridge.kit.place import excerpt
 
 MOST: Final = 500_000
@@ -50,18 +47,16 @@ class LeaderSettings(ReachSettings, LeaseSettings):
         return LeasedElection(
             ZnodeLease(lease, clock, self.lease),
             clock,
-            deployment=deployment(access.hosts, self.path),
+            deployment=deployment(self.path, *_ensemble(access.hosts), self.path),
             timing=self.timing,
             shelf=ZnodeShelf(decisions),
         )
 
 
-def deployment(hosts: str, path: str) -> str:
-    """How claims name the replicas that share the lease at that path: the same for all of them, and after restarts."""
+def _ensemble(hosts: str) -> tuple[str, ...]:
+    """Its servers, in whatever order they are listed, and what is put before every path."""
     servers, slash, chroot = hosts.partition("/")
-    told = "\0".join((*sorted(servers.split(",")), slash + chroot, path)).encode()
-    name = "".join(one if (one.isalnum() and one.isascii()) or one in "-._" else "-" for one in path.strip("/"))
-    return owner_name(f"{name[-50:].strip('-._') or 'leader'}.{hashlib.sha256(told).hexdigest()[:8]}")
+    return *sorted(servers.split(",")), slash + chroot
 
 
 class ZnodeLease:
@@ -80,13 +75,7 @@ class ZnodeLease:
         return self._standing(node) if node is not None else None
 
     async def write(self, write: Write) -> Standing:
-        said = {
-            "holder": write.holder,
-            "seconds": write.seconds,
-            "transitions": write.transitions,
-            "renewed": self._clock.wall(),
-        }
-        data = json.dumps(said, separators=(",", ":")).encode()
+        data = lease_json.written(write, self._clock.wall())
         if self._stat is None:
             self._stat = await self._znode.make(data)
         else:
@@ -97,18 +86,7 @@ class ZnodeLease:
         await self._znode.close()
 
     def _standing(self, node: Node) -> Standing:
-        """What it says; one that somebody edited counts as far as it can be read."""
-        try:
-            said: dict[str, Any] = words.json_object(node.data)
-        except ValueError:
-            said = {}
-        holder, seconds, transitions = said.get("holder"), said.get("seconds"), said.get("transitions")
-        return Standing(
-            holder if isinstance(holder, str) else "",
-            float(seconds) if isinstance(seconds, int | float) and 0 < seconds < 3600 else self._seconds,
-            transitions if type(transitions) is int and transitions >= 0 else 0,
-            (node.stat.created, node.stat.version),
-        )
+        return lease_json.read(node.data, self._seconds, (node.stat.created, node.stat.version))
 
 
 class ZnodeShelf:
@@ -125,12 +103,7 @@ class ZnodeShelf:
         return Kept(node.data, (node.stat.created, node.stat.version)) if node is not None else None
 
     async def write(self, content: bytes, replaces: Kept | None) -> None:
-        if len(content) > MOST:
-            raise Unavailable(
-                f"{self.place}: {len(content):,} bytes are more than {MOST:,}; accept fewer at once, or wait until "
-                "what was accepted has expired; nothing was decided"
-            )
-        try:
+        with deciding(self.place, content, MOST):
             if replaces is None:
                 await self._znode.make(content)
                 return
@@ -138,10 +111,6 @@ class ZnodeShelf:
             if node is None or (node.stat.created, node.stat.version) != replaces.revision:
                 raise Conflict(f"{self.place}: was written by somebody else meanwhile; read it again")
             await self._znode.replace(content, node.stat.version)
-        except Denied as error:
-            raise Denied(f"{error}; nothing was decided") from error
-        except Unavailable as error:
-            raise Unavailable(f"{error}; nobody knows whether it was decided: say it again") from error
 
     async def close(self) -> None:
         await self._znode.close()

@@ -1,7 +1,10 @@
 """What tells which replica writes, and where replicas keep what they all go by: the promises of an elector."""
 
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
+
+from bridge.errors import Denied, Rejected, Unavailable
 
 
 class Term(NamedTuple):
@@ -53,6 +56,22 @@ class Shelf(Protocol):
     async def close(self) -> None:
         """Release what it holds; whoever reads again gets it again."""
         ...
+
+
+@contextmanager
+def deciding(place: str, content: bytes, most: int) -> Iterator[None]:
+    """Within it a document of at most so many bytes is put on a shelf; what goes wrong says what became of it."""
+    if len(content) > most:
+        raise Unavailable(
+            f"{place}: {len(content):,} bytes are more than {most:,}; accept fewer at once, or wait until what was "
+            "accepted has expired; nothing was decided"
+        )
+    try:
+        yield
+    except (Denied, Rejected) as error:
+        raise Denied(f"{error}; nothing was decided") from error
+    except Unavailable as error:
+        raise Unavailable(f"{error}; nobody knows whether it was decided: say it again") from error
 
 
 class Elector(Protocol):

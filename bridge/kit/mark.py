@@ -6,6 +6,7 @@ JSON): who owns it, under which key it is kept, and in which format. Only what c
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import NamedTuple, Self
 
 from bridge.adapter import RecordKey
@@ -15,6 +16,7 @@ FORMAT = 1
 
 _NO_KEY = RecordKey("")
 _NAME = re.compile(r"[A-Za-z0-9](?:[-._A-Za-z0-9]{0,61}[A-Za-z0-9])?", re.ASCII)
+_FOREIGN = re.compile(r"[^-._A-Za-z0-9]", re.ASCII)
 _STAMP = re.compile(r"registry-bridge/([0-9]{1,6}) owner=([-._A-Za-z0-9]{1,63})(?: key=([!-~]+))?", re.ASCII)
 
 
@@ -25,6 +27,15 @@ def owner_name(text: str) -> str:
             f"{text[:80]!r} cannot name who writes; take 1 to 63 letters, digits, `-`, `_`, `.`, no sign at its ends"
         )
     return text
+
+
+def deployment(said: str, *told: str | bytes) -> str:
+    """Names the replicas of one election, the same for all of them and after restarts.
+
+    It begins with the end of what is `said`, for people to know it by; all that is `told` makes it another one.
+    """
+    digest = sha256(b"\0".join(one.encode() if isinstance(one, str) else one for one in told)).hexdigest()[:8]
+    return owner_name(f"{_FOREIGN.sub('-', said)[-50:].strip('-._') or 'leader'}.{digest}")
 
 
 class Stamp(NamedTuple):

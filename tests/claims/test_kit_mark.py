@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.adapter import RecordKey
-from bridge.kit.mark import FORMAT, Mark, Stamp, owner_name
+from bridge.kit.mark import FORMAT, Mark, Stamp, deployment, owner_name
 
 OURS = Mark("prod-eu1", "here")
 
@@ -66,3 +66,15 @@ def test_what_a_former_owner_wrote_is_ours_and_gets_our_mark() -> None:
     assert not mark.owns(Stamp("other"))
     assert not mark.owns(Stamp("old", format=FORMAT + 1))
     assert mark.stamp().owner == "new"
+
+
+@given(st.text(max_size=200), st.lists(st.text(max_size=80), min_size=1))
+def test_replicas_of_one_election_have_a_name_that_fits_everywhere_and_no_other_has(said: str, told: list[str]) -> None:
+    name = deployment(said, *told)
+    assert owner_name(name) == name == deployment(said, *(one.encode() for one in told))
+    assert name != deployment(said, *told, "")
+
+
+def test_people_know_an_election_by_the_end_of_its_name() -> None:
+    assert deployment("/leaders/prod", "zk1").startswith("leaders-prod.")
+    assert deployment("…", "zk1").startswith("leader.")

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from adapters.kubernetes.access import Cluster
-from adapters.kubernetes.election import LeaderSettings, deployment
+from adapters.kubernetes.election import LeaderSettings, deployment_in
 from adapters.kubernetes.lease import read, written
 from bridge.config import parse
 from bridge.errors import ConfigError
@@ -80,16 +80,16 @@ def test_outside_of_a_cluster_a_kubeconfig_is_needed(monkeypatch: pytest.MonkeyP
 
 
 def test_replicas_share_a_name_that_fits_everywhere_and_share_it_with_no_other_election() -> None:
-    name = deployment(HERE, "bridges", "registry-bridge")
-    assert name == deployment(HERE._replace(place="a pod", namespace="other"), "bridges", "registry-bridge")
+    name = deployment_in(HERE, "bridges", "registry-bridge")
+    assert name == deployment_in(HERE._replace(place="a pod", namespace="other"), "bridges", "registry-bridge")
     assert name.startswith("bridges.registry-bridge.")
     others = {
-        deployment(HERE, "bridges", "other"),
-        deployment(HERE, "other", "registry-bridge"),
-        deployment(HERE._replace(server="https://10.0.0.2:6443"), "bridges", "registry-bridge"),
-        deployment(HERE._replace(authority=b"another"), "bridges", "registry-bridge"),
-        deployment(HERE, "b" * 63, "r" * 63),
-        deployment(HERE, "b" * 63, "r" * 62 + "s"),
+        deployment_in(HERE, "bridges", "other"),
+        deployment_in(HERE, "other", "registry-bridge"),
+        deployment_in(HERE._replace(server="https://10.0.0.2:6443"), "bridges", "registry-bridge"),
+        deployment_in(HERE._replace(authority=b"another"), "bridges", "registry-bridge"),
+        deployment_in(HERE, "b" * 63, "r" * 63),
+        deployment_in(HERE, "b" * 63, "r" * 62 + "s"),
     }
     assert len({name, *others}) == 7
     assert all(owner_name(one) for one in others)

@@ -3,12 +3,17 @@
 import pytest
 from pydantic import ValidationError
 
-from adapters.zookeeper.election import LeaderSettings, deployment
+from adapters.zookeeper.election import LeaderSettings
 from bridge.config import parse
 from bridge.kit.mark import owner_name
 from bridge.runtime.clock import SystemClock
 
 HOSTS = "zk1:2181,zk2:2181,zk3:2181"
+
+
+def deployment(hosts: str, path: str) -> str:
+    made = LeaderSettings.model_validate({"kind": "zookeeper", "hosts": hosts, "path": path})
+    return made.open(SystemClock(), None).deployment
 
 
 def test_the_least_that_has_to_be_said_is_where() -> None:
@@ -25,7 +30,7 @@ def test_replicas_of_one_election_are_one_deployment_however_they_list_the_serve
     others = {
         deployment(HOSTS, "/leaders/test"),
         deployment(f"{HOSTS}/app", "/leaders/prod"),
-        deployment("zk9:1", "/a"),
+        deployment("zk9:1", "/leaders/prod"),
     }
     assert one not in others
     assert len(others) == 3

@@ -106,7 +106,7 @@ async def test_what_cannot_be_kept_is_said_with_what_to_do(
     try:
         with pytest.raises(Unavailable, match="make the namespace nowhere, or name another; nothing was decided"):
             await lost.write(b"{}", None)
-        with pytest.raises(Unavailable, match="more than a ConfigMap holds; accept fewer at once"):
+        with pytest.raises(Unavailable, match="more than 1,000,000; accept fewer at once"):
             await mine.write(b" " * (MOST + 1), None)
         with pytest.raises(Denied, match='cannot get resource "configmaps"'):
             await mine.read()
