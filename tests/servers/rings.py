@@ -28,8 +28,11 @@ from tests.outlets import QUICK
 
 OWNERS = ("a", "b", "c")
 CHANGES = 330
-BURST = 30
-"""Changes between two looks at everybody."""
+BURSTS = 11
+"""After each of which everybody has to agree."""
+
+PAUSES = (0.0, 0.0, 0.02, 0.1, 0.3)
+"""Seconds between two changes of `CHANGES`; of more they are as much shorter."""
 
 SERVICES = [f"shop/s{number}" for number in range(4)]
 PLACES = [*hosts(3, 8080, net="10.1"), *hosts(3, 8080, net="10.2"), *hosts(3, 8080, net="10.3")]
@@ -188,21 +191,21 @@ async def agree(bridges: list[Bridge], ever: Says, relay: bool) -> None:
         await asyncio.sleep(0.1)
 
 
-async def goes_round(places: list[Place], relay: bool) -> None:
+async def goes_round(places: list[Place], relay: bool, changes: int = CHANGES) -> None:
     """A run of changes beside all three, after which they agree; AssertionError when something goes round."""
     rng = random.Random(5 + relay)
     async with ring(places, relay=relay) as bridges:
         ever: Says = set().union(*(bridge.natively for bridge in bridges))
         await agree(bridges, ever, relay)
-        for done in range(1, CHANGES + 1):
+        for done in range(1, changes + 1):
             bridge, one, place = rng.choice(bridges), rng.choice(SERVICES), rng.choice(PLACES)
             bridge.said.setdefault(one, set()).symmetric_difference_update({place})
             bridge.tell()
             ever |= bridge.natively
-            await asyncio.sleep(rng.choice((0.0, 0.0, 0.02, 0.1, 0.3)))
+            await asyncio.sleep(rng.choice(PAUSES) * CHANGES / changes)
             if done % 10 == 0:
                 await looked_at(bridges, ever)
-            if done % BURST == 0:
+            if done % (changes // BURSTS) == 0:
                 await agree(bridges, ever, relay)
         for bridge in bridges:
             bridge.said = {"home/self": bridge.said["home/self"]}

@@ -8,16 +8,16 @@ import pytest
 
 from bridge.testing.proxy import FaultProxy
 from tests.servers.zookeeper.hand import Hand
-from tests.servers.zookeeper.jars import Java, NoJavaError, fetch
+from tests.servers.zookeeper.jars import POM, Java, NoJavaError, fetch
 from tests.servers.zookeeper.peer import Fleet, build
 from tests.servers.zookeeper.server import Ensemble, ZooKeeper
 
 
 @pytest.fixture(scope="session")
-def java() -> Java:
-    """A JVM and the jars; without them the test is skipped, with the reason."""
+def java(request: pytest.FixtureRequest) -> Java:
+    """A JVM and the jars, of the POM that a test is parametrised with; without them it is skipped, with the reason."""
     try:
-        return fetch(say=print)
+        return fetch(getattr(request, "param", POM), say=print)
     except NoJavaError as error:
         pytest.skip(str(error))
 

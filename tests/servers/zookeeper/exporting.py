@@ -25,19 +25,28 @@ class Exporter(Process):
     """
 
     def __init__(
-        self, folder: Path, server: ZooKeeper, hand: Hand, dialect: str = "curator", state: str = "state", **more: Any
+        self,
+        folder: Path,
+        server: ZooKeeper,
+        hand: Hand,
+        dialect: str = "curator",
+        state: str = "state",
+        *,
+        ephemeral: bool = False,
+        **more: Any,
     ) -> None:
         super().__init__(folder, "", state)
         self.hand = hand
         self.root = "/services"
         self._hosts = server.hosts
         self._tree = {"path": f"{self.root}/{{name}}", "dialect": dialect, "ports": {"default": "http"}}
+        self._ephemeral = ephemeral
         self._more = more
 
     def configure(self, text: str) -> None:
         super().configure(text)
         said = yaml.safe_load(self.config.read_text())
-        export = {**self._tree, "services": ["shop/*"], "from": ["vms"], **LIMITS}
+        export = {**self._tree, "services": ["shop/*"], "from": ["vms"], "ephemeral": self._ephemeral, **LIMITS}
         said |= {"owner": "prod", **self._more}
         said["registries"] = [
             {"name": "vms", "kind": "static", "files": ["vms.yaml"], "removals": QUICK},
@@ -60,9 +69,16 @@ class Exporter(Process):
         """Every address that stands there, and how often; of Curator's and Nerve's records."""
         found: Counter[str] = Counter()
         for name in await self.hand.names(f"{self.root}/{service}"):
-            said = json.loads(await self.hand.read(f"{self.root}/{service}/{name}"))
-            found[said.get("address") or said.get("host", "")] += 1
+            data = await self.hand.read_if(f"{self.root}/{service}/{name}")
+            if data is not None:
+                said = json.loads(data)
+                found[said.get("address") or said.get("host", "")] += 1
         return found
+
+    async def sessions(self, service: str = "web") -> set[int]:
+        """The sessions that what stands there ends with, 0 of what stays."""
+        paths = (await self.hand.all(f"{self.root}/{service}"))[1:]
+        return {stat.ephemeralOwner for path in paths if (stat := await self.hand.stat(path)) is not None}
 
     async def until_holds(self, *addresses: str, service: str = "web") -> None:
         async def there() -> bool:

@@ -32,6 +32,26 @@ def _quiet() -> logging.Logger:
     return made
 
 
+async def expire(hosts: str, session: int) -> None:
+    """End somebody's session while it is connected: a second client opens it too, and closes it."""
+    client = KazooClient(hosts, timeout=20.0, client_id=(session, _password(session)), logger=_quiet())
+    await asyncio.to_thread(client.start, 30)
+    number, _ = client.client_id
+    assert number == session, "it was another's"
+    await asyncio.to_thread(client.stop)
+    await asyncio.to_thread(client.close)
+
+
+def _password(session: int) -> bytes:
+    """That of a session: the sixteen bytes that Java's Random gives for its number: no secret at all."""
+    state = (session ^ 0xB3415C00 ^ 0x5DEECE66D) % 2**48
+    made = b""
+    while len(made) < 16:
+        state = (state * 0x5DEECE66D + 0xB) % 2**48
+        made += (state >> 16).to_bytes(4, "little")
+    return made
+
+
 class Hand:
     """Somebody who writes there; `async with` connects and leaves. What it makes it may always change."""
 

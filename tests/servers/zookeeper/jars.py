@@ -1,4 +1,4 @@
-"""The jars of a real ZooKeeper: fetched once with Maven from the pins of `pom.xml`, and kept in the cache."""
+"""The jars of a real ZooKeeper: fetched once with Maven from the pins of a POM, and kept in the cache."""
 
 import fcntl
 import hashlib
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from bridge.testing.envoy import cache
 
 POM = Path(__file__).parent / "pom.xml"
+OLDER = Path(__file__).parent / "zookeeper-3.8" / "pom.xml"
 
 _FETCH_TIMEOUT = 600.0
 

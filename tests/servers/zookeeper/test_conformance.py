@@ -8,6 +8,8 @@ from bridge.testing.conformance import Bench, Claiming, Fitting, Package, Readin
 from bridge.testing.proxy import FaultProxy
 from tests.servers.zookeeper.bench import ZooKeeperBench
 from tests.servers.zookeeper.hand import Hand
+from tests.servers.zookeeper.jars import OLDER
+from tests.servers.zookeeper.server import ZooKeeper
 
 DIALECTS: dict[str, tuple[str, dict[str, Any]]] = {
     "curator": ("curator", {}),
@@ -50,3 +52,23 @@ class TestFitting(InEachDialect, Fitting): ...
 
 
 class TestWriting(InEachDialect, Writing): ...
+
+
+@pytest.mark.parametrize("java", [OLDER], ids=["3.8"], indirect=True)
+class OnTheOlderServer:
+    """A bench on a ZooKeeper 3.8."""
+
+    async def test_it_is_what_runs(self, standing: ZooKeeper) -> None:
+        assert "version: 3.8." in await standing.ask("srvr")
+
+
+class TestReadingOnTheOlderServer(OnTheOlderServer, Reading): ...
+
+
+class TestClaimingOnTheOlderServer(OnTheOlderServer, Claiming): ...
+
+
+class TestWritingOnTheOlderServer(OnTheOlderServer, Writing):
+    @pytest.fixture(params=["curator", "nerve"])
+    async def bench(self, hand: Hand, proxy: FaultProxy, request: pytest.FixtureRequest) -> Bench:
+        return await ZooKeeperBench.made(hand, proxy, request.param)

@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 
 from bridge.testing.proxy import FaultProxy
-from tests.servers.zookeeper.hand import Hand
-from tests.servers.zookeeper.jars import Java
+from tests.servers.zookeeper.hand import Hand, expire
+from tests.servers.zookeeper.jars import OLDER, POM, Java
 from tests.servers.zookeeper.observing import CURATOR, observing, settings
+from tests.servers.zookeeper.records import curator
 from tests.servers.zookeeper.server import Ensemble, Lagging, ZooKeeper, frozen
 
 FOUR = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80"]
 FIVE = [*FOUR, "10.0.0.5:80"]
+
+both = pytest.mark.parametrize("java", [POM, OLDER], ids=["3.9", "3.8"], indirect=True)
+"""On both of the servers that are kept."""
 
 
 @pytest.fixture
@@ -29,6 +33,7 @@ def tree(root: str) -> list[dict[str, object]]:
     return [{**CURATOR[0], "path": f"{root}/{{name}}"}]
 
 
+@both
 @pytest.mark.promise("R-01", "law-4")
 async def test_a_server_killed_and_started_again_removes_nothing_and_changes_made_meanwhile_arrive(
     own: ZooKeeper,
@@ -51,6 +56,7 @@ async def test_a_server_killed_and_started_again_removes_nothing_and_changes_mad
             await seen.until(lambda: seen.served("web") == [*FOUR[:3], "10.0.0.5:80"])  # small: 3 s
 
 
+@both
 @pytest.mark.promise("R-02", "law-1")
 async def test_a_server_with_empty_data_removes_nothing_and_is_clean_when_they_are_back(own: ZooKeeper) -> None:
     async with Hand(own.hosts) as hand:
@@ -107,7 +113,9 @@ async def test_a_frozen_server_is_noticed_and_nothing_is_doubled_when_it_goes_on
 
 
 @pytest.mark.promise("R-05")
-async def test_after_an_expired_session_watches_are_set_again_and_a_change_in_the_gap_arrives(own: ZooKeeper) -> None:
+async def test_after_a_session_that_ended_while_cut_off_watches_are_set_again_and_a_change_in_the_gap_arrives(
+    own: ZooKeeper,
+) -> None:
     async with Hand(own.hosts) as hand, FaultProxy("127.0.0.1", own.port) as proxy:
         await hand.say(*FOUR)
         async with observing(settings(f"127.0.0.1:{proxy.port}")) as seen:
@@ -123,6 +131,27 @@ async def test_after_an_expired_session_watches_are_set_again_and_a_change_in_th
             await seen.until(lambda: seen.served("web") == FIVE)
             await hand.say("10.0.0.6:80")
             await seen.until(lambda: seen.served("web") == [*FIVE, "10.0.0.6:80"])
+
+
+@both
+@pytest.mark.promise("R-05")
+async def test_a_session_that_is_ended_under_us_costs_no_change_and_removes_nothing(own: ZooKeeper) -> None:
+    async with Hand(own.hosts) as hand:
+        await hand.say(*FOUR)
+        async with observing(settings(own.hosts, session="10s")) as seen:
+            await seen.until(lambda: seen.served("web") == FOUR)
+            for number in range(6, 16):
+                (ours,) = await own.sessions() - {hand.session}
+                ending = asyncio.create_task(expire(own.hosts, ours))
+                await hand.say(f"10.0.0.{number}:80")
+                await hand.write(f"/services/web/{FOUR[0]}", curator(f"10.0.1.{number}:80"))
+                await ending
+                said = {f"10.0.0.{number}:80", f"10.0.1.{number}:80"}
+                await seen.until(lambda said=said: said <= set(seen.served("web")))
+                assert {*FOUR[1:], *said} <= set(seen.served("web"))
+                assert ours not in await own.sessions()
+                await hand.say(f"10.0.2.{number}:80")
+                await seen.until(lambda number=number: f"10.0.2.{number}:80" in seen.served("web"))
 
 
 @pytest.mark.promise("R-06")

@@ -7,7 +7,7 @@ import pytest
 
 from tests.chaos.test_app import until_async
 from tests.servers.zookeeper.exporting import Exporter, exporting
-from tests.servers.zookeeper.hand import Hand
+from tests.servers.zookeeper.hand import Hand, expire
 from tests.servers.zookeeper.server import ZooKeeper
 
 A, B, C = "10.40.0.1", "10.40.0.2", "10.40.0.3"
@@ -71,3 +71,22 @@ async def test_a_wiped_zookeeper_is_written_anew(own: ZooKeeper, tmp_path: Path)
                     return len(await again.names("/services/web")) == 2
 
             await until_async(back, "all stands there again")
+
+
+@pytest.mark.promise("R-05")
+async def test_what_ended_with_our_session_is_written_anew_by_the_next_one_and_follows(
+    own: ZooKeeper, tmp_path: Path
+) -> None:
+    async with Hand(own.hosts) as hand:
+        bridge = Exporter(tmp_path, own, hand, "nerve", ephemeral=True)
+        bridge.inventory(web=[A, B])
+        async with exporting(bridge):
+            await bridge.until_holds(A, B)
+            (ours,) = await bridge.sessions()
+            assert ours
+            await expire(own.hosts, ours)
+            bridge.inventory(web=[A, C])
+            await bridge.until_holds(A, C)
+            assert ours not in await bridge.sessions()
+            assert 0 not in await bridge.sessions()
+        await bridge.until_holds()

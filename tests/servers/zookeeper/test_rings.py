@@ -1,5 +1,6 @@
-"""Three bridges in a ring of three trees: nothing goes round, nothing is doubled, all come to agree."""
+"""Three bridges in a ring, with a ZooKeeper in it: nothing goes round, nothing is doubled, all come to agree."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ from bridge.kit import Kit
 from bridge.kit.mark import Mark
 from bridge.model import EndpointId, ServiceName
 from bridge.runtime.clock import SystemClock
+from tests.servers.kubernetes.objects import thing
+from tests.servers.kubernetes.server import ApiServer
 from tests.servers.rings import Place, Way, goes_round
+from tests.servers.test_kubernetes_rings import Cluster
 from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.server import ZooKeeper
 
@@ -61,12 +65,24 @@ class Tree(Place):
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("relay", [False, True], ids=["each its own", "relayed"])
-async def test_in_a_ring_of_three_dialects_nothing_goes_round_and_all_come_to_agree(
-    own: ZooKeeper, relay: bool
-) -> None:
+async def test_in_a_ring_of_three_dialects_nothing_goes_round_and_all_come_to_agree(own: ZooKeeper) -> None:
     async with Hand(own.hosts) as hand:
         places = [Tree(own, hand, dialect) for dialect in ("nerve", "serverset", "plain")]
         for one in places:
             await hand.make(one.root)
-        await goes_round(list(places), relay)
+        await goes_round(list(places), relay=True)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("relay", [False, True], ids=["each its own", "relayed"])
+async def test_through_a_zookeeper_a_cluster_and_back_a_thousand_changes_double_nothing_and_nothing_circulates(
+    own: ZooKeeper, own_cluster: ApiServer, tmp_path: Path, relay: bool
+) -> None:
+    async with Hand(own.hosts) as hand, own_cluster.client() as api:
+        for namespace in ("shop", "home"):
+            await api.create(thing("Namespace", namespace))
+        there, back = Tree(own, hand, "curator"), Tree(own, hand, "serverset")
+        for one in (there, back):
+            await hand.make(one.root)
+        cluster = Cluster(api, own_cluster.kubeconfig(tmp_path / "kubernetes"))
+        await goes_round([there, cluster, back], relay, changes=1_000)
