@@ -22,10 +22,13 @@ def build(
 ) -> dict[str, Path]:
     """Where each program (name → its Go package) of the module in this folder is, built first where it is not.
 
-    What is built is kept under the digest of the module's pins and sources, so that others are another build. `say` is
-    told when one begins; `link` are further flags for the linker. Raises NoProgramError.
+    What is built is kept under the digest of the module's pins and sources, so that others are another build; a folder
+    within that has a `go.mod` is a module of its own. `say` is told when one begins; `link` are further flags for the
+    linker. Raises NoProgramError.
     """
-    sources = (module / "go.mod", module / "go.sum", *sorted(module.rglob("*.go")))
+    others = [one.parent for one in module.glob("*/**/go.mod")]
+    own = [one for one in sorted(module.rglob("*.go")) if not any(one.is_relative_to(other) for other in others)]
+    sources = (module / "go.mod", module / "go.sum", *own)
     digest = hashlib.sha256(b"".join(one.read_bytes() for one in sources) + link.encode()).hexdigest()[:12]
     home = cache() / f"go-{module.name}-{digest}"
     home.mkdir(parents=True, exist_ok=True)

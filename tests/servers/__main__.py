@@ -12,6 +12,7 @@ def main() -> int:
     try:
         find(print)
         consul.find(print)
+        consul.find18(print)
         Tools(print)
     except NoProgramError as error:
         print(error, file=sys.stderr)

@@ -1,7 +1,7 @@
 """A real Consul for the session, one of a test's own, three that elect, and somebody who uses them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,29 +9,45 @@ import pytest
 from bridge.testing.proxy import FaultProxy
 from tests.golang import NoProgramError
 from tests.servers.consul.hand import Hand
-from tests.servers.consul.server import Agent, Three, find
+from tests.servers.consul.server import Agent, Three, find, find18
 
 HERE = Path(__file__).parent
-_program = pytest.StashKey[Path | NoProgramError]()
+BUILDS = {"program": find, "program18": find18}
+_built = pytest.StashKey[dict[str, Path | NoProgramError]]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what the tests need before the first of them: it takes minutes, which are no test's."""
-    if session.config.option.collectonly or not any(HERE in item.path.parents for item in session.items):
+    if session.config.option.collectonly:
         return
+    ours = [item for item in session.items if HERE in item.path.parents]
+    needed = {name for item in ours for name in getattr(item, "fixturenames", ())}
+    session.config.stash[_built] = {name: _had(build) for name, build in BUILDS.items() if name in needed}
+
+
+def _had(build: Callable[[Callable[[str], None]], Path]) -> Path | NoProgramError:
     try:
-        session.config.stash[_program] = find(print)
+        return build(print)
     except NoProgramError as error:
-        session.config.stash[_program] = error
+        return error
+
+
+def _or_skip(found: Path | NoProgramError) -> Path:
+    if isinstance(found, NoProgramError):
+        pytest.skip(str(found))
+    return found
 
 
 @pytest.fixture(scope="session")
 def program(pytestconfig: pytest.Config) -> Path:
     """The agent; without it the test is skipped, with the reason."""
-    found = pytestconfig.stash[_program]
-    if isinstance(found, NoProgramError):
-        pytest.skip(str(found))
-    return found
+    return _or_skip(pytestconfig.stash[_built]["program"])
+
+
+@pytest.fixture(scope="session")
+def program18(pytestconfig: pytest.Config) -> Path:
+    """That of 1.8, likewise."""
+    return _or_skip(pytestconfig.stash[_built]["program18"])
 
 
 @pytest.fixture(scope="session")

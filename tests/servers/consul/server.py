@@ -1,4 +1,4 @@
-"""Real Consul agents on loopback: started, stopped, killed, frozen, wiped, put back to an older state."""
+"""Real Consul agents on loopback: started, stopped, killed, frozen, wiped, put back to an older state; an older one."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from bridge.testing.ports import free_port
 from tests.golang import build
@@ -35,8 +35,20 @@ def find(say: Callable[[str], None] = lambda _: None) -> Path:
     return Path(named) if named else build(MODULE, {"consul": PACKAGE}, say)["consul"]
 
 
+def find18(say: Callable[[str], None] = lambda _: None) -> Path:
+    """That of 1.8: CONSUL18 names it, else it is built once; raises NoProgramError."""
+    named = os.environ.get("CONSUL18")
+    return Path(named) if named else build(MODULE / "consul18", {"consul18": PACKAGE}, say)["consul18"]
+
+
 class Agent:
     """One server; use as `async with`, or start and stop it, from any event loop. `more` is further configuration."""
+
+    management: ClassVar = "initial_management"
+    """What the token that may do everything is called in the configuration."""
+
+    unused: ClassVar = ("grpc", "grpc_tls", "https")
+    """Ports that are not opened."""
 
     def __init__(self, program: Path, folder: Path, more: Mapping[str, Any] | None = None, *, servers: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +58,7 @@ class Agent:
         self._process: subprocess.Popen[bytes] | None = None
         names = ("http", "server", "serf_lan", "serf_wan")
         self._ports = {name: free_port() for name in names}
-        self._ports |= {"dns": free_port(), "grpc": -1, "grpc_tls": -1, "https": -1}
+        self._ports |= {"dns": free_port(), **dict.fromkeys(self.unused, -1)}
         config: dict[str, Any] = {
             "node_name": folder.name,
             "server": True,
@@ -55,7 +67,7 @@ class Agent:
             "bind_addr": "127.0.0.1",
             "client_addr": "127.0.0.1",
             "ports": self._ports,
-            "acl": {"enabled": True, "default_policy": "deny", "tokens": {"initial_management": ROOT, "agent": ROOT}},
+            "acl": {"enabled": True, "default_policy": "deny", "tokens": {self.management: ROOT, "agent": ROOT}},
             "performance": {"raft_multiplier": 1},
             "leave_on_terminate": False,
             "disable_update_check": True,
@@ -167,6 +179,13 @@ class Agent:
         except subprocess.TimeoutExpired:
             process.kill()
             await asyncio.to_thread(process.wait)
+
+
+class Agent18(Agent):
+    """One of 1.8."""
+
+    management = "master"
+    unused = ("grpc", "https")
 
 
 class Three:

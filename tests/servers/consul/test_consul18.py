@@ -1,0 +1,94 @@
+"""A Consul of 1.8, which has no streaming and does not say what ACLs took out: the same promises."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.testing.conformance import Bench, Claiming, Reading, Writing
+from bridge.testing.proxy import FaultProxy
+from tests.servers.consul import test_failures, test_writing
+from tests.servers.consul.bench import ConsulBench, ConsulSinkBench
+from tests.servers.consul.door import Door
+from tests.servers.consul.hand import Hand
+from tests.servers.consul.observing import settings
+from tests.servers.consul.server import Agent, Agent18
+from tests.servers.observing import observing
+
+FOUR = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80"]
+FIFTH = "10.0.0.5:80"
+HELD = [f"{one}?" for one in FOUR]
+
+
+@pytest.fixture(scope="module")
+def standing(program18: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    """The server of these tests, in the place of the session's."""
+    made = Agent18(program18, tmp_path_factory.mktemp("consul18") / "server")
+    asyncio.run(made.start())
+    yield made
+    asyncio.run(made.stop())
+
+
+@pytest.fixture
+async def own(program18: Path, tmp_path: Path) -> AsyncIterator[Agent]:
+    """One of a test alone."""
+    async with Agent18(program18, tmp_path / "server") as made:
+        yield made
+
+
+@pytest.fixture
+async def bench(hand: Hand, standing: Agent, tmp_path: Path) -> AsyncIterator[Bench]:
+    door = Door(standing.url)
+    async with (
+        door.opened(),
+        FaultProxy("127.0.0.1", door.port) as proxy,
+        ConsulSinkBench(hand, proxy, tmp_path, door, standing) as made,
+    ):
+        yield made
+
+
+class TestReading(Reading):
+    @pytest.fixture
+    async def bench(self, hand: Hand, proxy: FaultProxy, tmp_path: Path) -> AsyncIterator[Bench]:
+        async with ConsulBench(hand, proxy, tmp_path) as made:
+            yield made
+
+
+class TestWriting(Writing): ...
+
+
+class TestClaiming(Claiming): ...
+
+
+test_killed = test_failures.test_an_agent_killed_and_started_again_removes_nothing_and_changes_made_meanwhile_arrive
+test_restored = test_failures.test_an_older_state_that_was_restored_is_read_whole_and_removes_nothing_by_itself
+test_back = test_failures.test_an_older_state_is_noticed_though_no_question_is_woken_by_it
+test_dns = test_writing.test_dns_asks_who_may_read_and_has_the_healthy_ones
+test_whole = test_writing.test_another_bridge_reads_everything_that_an_endpoint_says
+
+
+async def test_it_is_that_version(standing: Agent, hand: Hand) -> None:
+    assert (await hand.get("agent/self"))["Config"]["Version"].startswith("1.8.")
+
+
+@pytest.mark.promise("R-11", "law-1")
+async def test_rights_on_half_the_services_that_are_lost_while_it_waits_remove_nothing(
+    standing: Agent, hand: Hand, tmp_path: Path
+) -> None:
+    nodes = 'node_prefix "" { policy = "read" }'
+    both = 'service "half-a" { policy = "read" } service "half-b" { policy = "read" }'
+    for service in ("half-a", "half-b"):
+        await hand.say(service, *FOUR)
+    await hand.policy("half", both + nodes)
+    token, _ = await hand.token("half")
+    async with observing(settings(standing.url, tmp_path, token=token)) as seen:
+        await seen.until(lambda: seen.served("half-a") == seen.served("half-b") == FOUR)
+        await hand.policy("half", 'service "half-a" { policy = "read" }' + nodes)
+        await hand.say("half-a", FIFTH)
+        await seen.until(lambda: seen.served("half-a") == [*FOUR, FIFTH])
+        seen.refresh()
+        await seen.until(lambda: seen.served("half-b") == HELD)
+        await hand.policy("half", both + nodes)
+        seen.refresh()
+        await seen.until(lambda: seen.served("half-b") == FOUR)
