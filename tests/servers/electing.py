@@ -1,23 +1,19 @@
-"""Replicas in this process that take part in an election by a Lease of the tests' Kubernetes."""
+"""Replicas in this process that take part in an election, whatever registry keeps its lease."""
 
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from adapters.kubernetes.election import LeaderSettings
 from bridge.kit import Clock
 from bridge.kit.election import Elector, Shelf, Term
 from bridge.runtime.clock import SystemClock
 from bridge.runtime.election import Leadership
-from tests.servers.kubernetes.client import Client
-from tests.servers.kubernetes.objects import Object
 
 SHORT = {"lease": "2s", "renew": "1500ms", "retry": "200ms"}
-NAME = "registry-bridge"
+CLOCK = SystemClock()
 
 
 class Wild(SystemClock):
@@ -25,11 +21,6 @@ class Wild(SystemClock):
 
     def wall(self) -> float:
         return super().wall() + random.uniform(-7_200, 7_200)
-
-
-def elector(kubeconfig: Path, namespace: str, clock: Clock | None = None, **more: Any) -> Elector:
-    given = {"kind": "kubernetes", "kubeconfig": str(kubeconfig), "namespace": namespace, **SHORT, **more}
-    return LeaderSettings.model_validate(given).open(clock or SystemClock(), None)
 
 
 def shelf(one: Elector) -> Shelf:
@@ -62,9 +53,8 @@ class Replica:
         await asyncio.wait([self.task])
 
 
-def enter(kubeconfig: Path, namespace: str, clock: Clock | None = None, **more: Any) -> Replica:
-    clock = clock or SystemClock()
-    leadership = Leadership(elector(kubeconfig, namespace, clock, **more), clock)
+def enter(elector: Elector, clock: Clock = CLOCK) -> Replica:
+    leadership = Leadership(elector, clock)
     return Replica(leadership, asyncio.create_task(leadership.run()))
 
 
@@ -98,9 +88,3 @@ async def until(holds: Callable[[], Any], what: str, patience: float = 40.0) -> 
     while not holds():
         assert asyncio.get_running_loop().time() < deadline, f"waited for: {what}"
         await asyncio.sleep(0.01)
-
-
-async def lease(api: Client, namespace: str) -> Object:
-    """What the Lease says."""
-    found: Object = (await api.get("Lease", NAME, namespace))["spec"]
-    return found

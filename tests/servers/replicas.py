@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.chaos.test_app import Process
-from tests.servers.electing import NAME
 from tests.servers.kubernetes.client import Client
+from tests.servers.kubernetes.leases import NAME
 
 OWNER = "prod"
 EXTRAS = "registry-bridge.dev/endpoints"

@@ -14,8 +14,8 @@ import pytest
 
 from bridge.testing.xds import EDS, XdsClient
 from tests.chaos.test_app import command, started, until_async
-from tests.servers.electing import NAME
 from tests.servers.kubernetes.client import Client
+from tests.servers.kubernetes.leases import NAME
 from tests.servers.kubernetes.objects import lease, service
 from tests.servers.kubernetes.server import ApiServer
 from tests.servers.replicas import Inventory, Replica, elects, said, says, written

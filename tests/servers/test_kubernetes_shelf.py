@@ -8,43 +8,20 @@ import pytest
 from adapters.kubernetes.shelf import KEY, MOST
 from bridge.errors import Conflict, Denied, Unavailable
 from bridge.kit.election import Kept, Shelf
-from bridge.model import EndpointId, ServiceName, SourceName
-from bridge.runtime.clock import SystemClock
+from bridge.model import SourceName
 from bridge.runtime.decisions import Decisions
-from tests.servers.electing import elector, shelf, until
+from tests.servers.electing import CLOCK, shelf
 from tests.servers.kubernetes.client import Client
+from tests.servers.kubernetes.leases import elector
 from tests.servers.kubernetes.objects import thing
 from tests.servers.kubernetes.server import ApiServer
 
 NAME = "registry-bridge-decisions"
-VMS = SourceName("vms")
-HOLD = (ServiceName("shop", "web"), EndpointId("10.0.0.1", 80))
-CLOCK = SystemClock()
 
 
 @pytest.fixture
 def kubeconfig(cluster: ApiServer, tmp_path: Path) -> Path:
     return cluster.kubeconfig(tmp_path)
-
-
-async def replica(kubeconfig: Path, namespace: str) -> tuple[Decisions, asyncio.Task[None]]:
-    decisions = Decisions(shelf(elector(kubeconfig, namespace)), CLOCK)
-    await decisions.load()
-    return decisions, asyncio.create_task(decisions.run())
-
-
-async def test_what_one_replica_is_told_all_go_by_and_those_that_come_later(kubeconfig: Path, namespace: str) -> None:
-    first, second = [await replica(kubeconfig, namespace) for _ in range(2)]
-    await first[0].accept(VMS, [HOLD], CLOCK.wall())
-    await second[0].freeze(VMS, CLOCK.wall() + 600)
-    await until(lambda: first[0].current.value[VMS].frozen and second[0].current.value[VMS].accepted, "both know")
-    third = await replica(kubeconfig, namespace)
-    assert list(third[0].current.value[VMS].accepted) == [HOLD]
-    assert third[0].current.value[VMS].frozen is not None
-    assert third[0].problems() == ()
-    for _, task in (first, second, third):
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def test_of_many_that_decide_at_once_none_is_lost(kubeconfig: Path, namespace: str) -> None:
