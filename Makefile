@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fast lint types imports claims promises laws processes servers paused bench lock proto clean
+.PHONY: help venv demo test fast lint types imports claims promises laws processes servers paused deaths bench lock proto clean
 
 help:  ## these lines
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /'
@@ -62,6 +62,9 @@ servers: venv  ## the servers and tools of the tests, built once (minutes, with 
 
 paused: venv  ## a leader that is paused past its lease and resumed, RUNS=100 times
 	@RUNS=$(or $(RUNS),100) $(BIN)/python -m pytest -q -s tests/servers/test_kubernetes_paused.py
+
+deaths: venv  ## a writer that is killed at any moment, RUNS=1000 times in each registry
+	@RUNS=$(or $(RUNS),1000) $(BIN)/python -m pytest -q -s tests/servers/zookeeper/test_dies.py tests/servers/test_kubernetes_dies.py
 
 bench: venv  ## the figures of the README, with peers
 	$(BIN)/python -m tests.bench

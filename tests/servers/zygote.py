@@ -7,11 +7,13 @@ import os
 import sys
 from pathlib import Path
 
+import kazoo.client
 import kubernetes.aio.client
 import watchfiles
 
 import adapters.kubernetes.settings
 import adapters.static.settings
+import adapters.zookeeper.settings
 import bridge.admin.log
 import bridge.app
 import bridge.cli.running
@@ -19,8 +21,10 @@ import bridge.cli.running
 READY = (
     adapters.kubernetes.settings,
     adapters.static.settings,
+    adapters.zookeeper.settings,
     bridge.admin.log,
     bridge.app,
+    kazoo.client,
     kubernetes.aio.client,
     watchfiles,
 )
