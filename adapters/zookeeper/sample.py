@@ -9,8 +9,11 @@ from adapters.zookeeper.access import Access
 from adapters.zookeeper.client import Client
 from adapters.zookeeper.dialects.dialect import Child, Dialect
 from adapters.zookeeper.dialects.guess import Guess, guess
-from adapters.zookeeper.operations import Children, Get, Listing, Node, Refused
+from adapters.zookeeper.mirror import shown
+from adapters.zookeeper.operations import NO_NODE, Children, Get, Listing, Node, Refused
 from adapters.zookeeper.paths import Tree
+from adapters.zookeeper.telling import remedy
+from bridge.errors import Unavailable
 from bridge.kit import Clock
 from bridge.kit.settings import Sample
 
@@ -23,27 +26,38 @@ RECORDS: Final = 20
 LOOKED_AT: Final = 200
 """Znodes of one level at most."""
 
+BESIDE: Final = 10
+"""Names that are told beside a path that is not there."""
+
 WITHIN: Final = 5.0
 """Seconds for a connection."""
 
 
 async def sample(access: Access, trees: Sequence[tuple[str, Tree, Dialect]], clock: Clock) -> tuple[Sample, ...]:
     """One for each tree, under its name; Unavailable or Denied when there is no connection."""
-    client = Client(access, f"zookeeper {access.hosts}", clock, asyncio.Event())
+    place = f"zookeeper {access.hosts}"
+    client = Client(access, place, clock, asyncio.Event())
     try:
         await client.up(WITHIN)
-        return tuple([await _tree(client, *tree) for tree in trees])
+        return tuple([await _tree(client, place, *tree) for tree in trees])
+    except Unavailable:
+        if client.end is not None:
+            raise
+        why = client.why or "no server answers"
+        raise Unavailable(f"{place}: {why}; correct `hosts` or `tls`, or see to the servers") from None
     finally:
         await client.close()
 
 
-async def _tree(client: Client, where: str, tree: Tree, dialect: Dialect) -> Sample:
+async def _tree(client: Client, place: str, where: str, tree: Tree, dialect: Dialect) -> Sample:
     at = f"{where} ({tree.root})"
     paths = [tree.root]
     for level in range(tree.depth):
         listings = await client.ask(*map(Children, paths))
         if level == 0 and isinstance(listings[0], Refused):
-            return Sample(at, f"cannot be read: {listings[0].what}", False)
+            word, what, _ = listings[0]
+            beside = f" ({await _beside(client, tree.root)})" if word == NO_NODE else ""
+            return Sample(at, remedy(word, what, place, never=True) + beside, False)
         below = (
             f"{path.rstrip('/')}/{name}"
             for path, listing in zip(paths, listings, strict=True)
@@ -62,6 +76,18 @@ async def _tree(client: Client, where: str, tree: Tree, dialect: Dialect) -> Sam
     if not found:
         return Sample(at, "there are no records to look at", True)
     return _judged(at, dialect, guess(found), len(found), services)
+
+
+async def _beside(client: Client, path: str) -> str:
+    """What there is where a path ends that is not there, for whoever mistyped it."""
+    while path != "/":
+        path = path.rpartition("/")[0] or "/"
+        (listing,) = await client.ask(Children(path))
+        if isinstance(listing, Listing):
+            names = sorted(listing.names)
+            more = ", …" if len(names) > BESIDE else ""
+            return shown(f"{path} has {', '.join(names[:BESIDE]) or 'no children'}{more}")
+    return "the chroot is not there"
 
 
 async def _children(client: Client, path: str) -> list[Child]:

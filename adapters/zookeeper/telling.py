@@ -108,11 +108,16 @@ class Telling:
         ]
 
     def _remedy(self, failure: Failure) -> str:
-        if failure.word == NO_NODE:
-            _, slash, chroot = self._place.rpartition(" ")[2].partition("/")
-            within = f" below the chroot /{chroot}" if slash else ""
-            then = "what it said last stands; make it again, empty if there is nothing"
-            return f"is not there{within}; {'correct the path of the tree' if failure.never else then}"
-        if failure.word == NO_AUTH:
-            return "may not be read by us; give us `r` there, or correct `auth`"
-        return f"cannot be read: {failure.what}"
+        return remedy(failure.word, failure.what, self._place, never=failure.never)
+
+
+def remedy(word: str, what: str, place: str, *, never: bool) -> str:
+    """Why a node of that place, such as `zookeeper zk1:2181/app`, cannot be read, and what to do; see `Failure`."""
+    if word == NO_NODE:
+        _, slash, chroot = place.rpartition(" ")[2].partition("/")
+        within = f" below the chroot /{chroot}" if slash else ""
+        then = "what it said last stands; make it again, empty if there is nothing"
+        return f"is not there{within}; {'correct the path of the tree' if never else then}"
+    if word == NO_AUTH:
+        return "may not be read by us; give us `r` there, or correct `auth`"
+    return f"cannot be read: {what}"

@@ -144,7 +144,7 @@ def _literal(services: Any) -> Any:
 def _tell(config: "Config", found: Sequence[dict[str, Any]]) -> None:
     for one in found:
         if not one["read"]:
-            output.say(f"{one['name']} ({one['kind']}): cannot be read offline{_writes(one)}")
+            output.say(f"{one['name']} ({one['kind']}): is read by a running bridge{_writes(one)}")
             _tell_sample(one)
             continue
         counts = Counter(problem["kind"] for problem in one["problems"])
@@ -160,7 +160,9 @@ def _tell(config: "Config", found: Sequence[dict[str, Any]]) -> None:
             times = f" ({problem['count']} times)" if problem["count"] > 1 else ""
             output.say(f"  {problem['where']}: {problem['what']}{times}")
         _tell_sample(one)
-    output.say(f"{config.path}: will do")
+    seen = [each for one in found for each in one.get("sample", ())]
+    but = "" if all(each["fits"] for each in seen) else ", but what was looked at does not fit it"
+    output.say(f"{config.path}: will do{but}")
 
 
 def _tell_sample(row: dict[str, Any]) -> None:

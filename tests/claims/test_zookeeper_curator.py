@@ -226,22 +226,24 @@ def test_spring_and_dubbo_pass_over_each_others_instances() -> None:
     assert said(DubboApp(), child("id-1", CURATOR)) == []
 
 
+SPRING_BAD = [
+    *POISON,
+    but(payload={"metadata": {}}),
+    but(payload={"@class": "java.util.TreeMap", "k": "v"}),
+    but(payload="hello"),
+    but(payload=[]),
+    with_metadata(nested={"a": "b"}),
+    with_metadata(nested=["a"]),
+    with_metadata(weight="many"),
+    with_metadata(weight="-1"),
+    but(OF_SPRING, payload={"@class": SPRING, "metadata": "x"}),
+]
+
+
 @pytest.mark.promise("R-23", "law-9")
 def test_a_record_that_springs_reader_throws_on_costs_itself() -> None:
     good = [but(OF_SPRING, address=f"10.0.1.{number}")._replace(name=f"id-{number}") for number in range(1, 51)]
-    bad = [
-        *POISON,
-        but(payload={"metadata": {}}),
-        but(payload={"@class": "java.util.TreeMap", "k": "v"}),
-        but(payload="hello"),
-        but(payload=[]),
-        with_metadata(nested={"a": "b"}),
-        with_metadata(nested=["a"]),
-        with_metadata(weight="many"),
-        with_metadata(weight="-1"),
-        but(OF_SPRING, payload={"@class": SPRING, "metadata": "x"}),
-    ]
-    poisons_nobody(SPRING_CLOUD, good, distinct(bad))
+    poisons_nobody(SPRING_CLOUD, good, distinct(SPRING_BAD))
 
 
 def test_what_is_written_for_spring_cloud_is_what_it_writes_itself() -> None:
@@ -302,20 +304,22 @@ def test_an_application_that_serves_nothing_has_no_instances() -> None:
     assert said(DubboApp(), of_dubbo(**{"dubbo.metadata.revision": None})) == []
 
 
+DUBBO_BAD = [
+    *POISON,
+    of_dubbo(**{"dubbo.endpoints": "[{]"}),
+    of_dubbo(**{"dubbo.endpoints": '{"port":1}'}),
+    of_dubbo(**{"dubbo.endpoints": '[{"port":0,"protocol":"dubbo"}]'}),
+    of_dubbo(**{"dubbo.endpoints": '[{"port":20880}]'}),
+    of_dubbo(nested={"a": "b"}),
+    but(payload={"@class": "com.ex.Other"}),
+    but(OF_DUBBO, payload={"@class": DUBBO, "metadata": "x"}),
+]
+
+
 @pytest.mark.promise("R-23", "law-9")
 def test_a_record_that_dubbos_reader_throws_on_costs_itself() -> None:
     good = [but(OF_DUBBO, address=f"10.0.1.{number}")._replace(name=f"id-{number}") for number in range(1, 51)]
-    bad = [
-        *POISON,
-        of_dubbo(**{"dubbo.endpoints": "[{]"}),
-        of_dubbo(**{"dubbo.endpoints": '{"port":1}'}),
-        of_dubbo(**{"dubbo.endpoints": '[{"port":0,"protocol":"dubbo"}]'}),
-        of_dubbo(**{"dubbo.endpoints": '[{"port":20880}]'}),
-        of_dubbo(nested={"a": "b"}),
-        but(payload={"@class": "com.ex.Other"}),
-        but(OF_DUBBO, payload={"@class": DUBBO, "metadata": "x"}),
-    ]
-    poisons_nobody(DubboApp(), good, distinct(bad))
+    poisons_nobody(DubboApp(), good, distinct(DUBBO_BAD))
 
 
 def test_an_application_is_written_with_what_it_serves_beside_it() -> None:

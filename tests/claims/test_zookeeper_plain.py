@@ -61,29 +61,31 @@ def test_where_both_say_another_address_nobody_is_believed() -> None:
         assert "which of them is it?" in refused(PLAIN, child("10.0.0.1:8080", data))
 
 
+BAD = [
+    child("lock-0000000001", ""),
+    child("a", "b"),
+    child("b", b"\xff\x00\x00"),
+    child("10.0.0.1:8080", b"\xff\xfe"),
+    child("10.0.0.2:8080", "{"),
+    child("10.0.0.3:8080", '{"host":"10.0.0.3"}'),
+    child("10.0.0.4:8080", '{"port":8080}'),
+    child("10.0.0.5:8080", '{"weight":"heavy"}'),
+    child("10.0.0.6:8080", '{"metadata":[1]}'),
+    child("10.0.0.7:0"),
+    child("10.0.0.7:65536"),
+    child("10.0.0.7:http"),
+    child("10.0.0.7:"),
+    child(":8080"),
+    child("10.0.0.256:8080"),
+    child("010.0.0.1:8080"),
+    child("a b:8080"),
+    child("c", "x" * 70_000),
+]
+
+
 @pytest.mark.promise("R-23", "law-9")
 def test_a_child_that_says_no_address_costs_itself() -> None:
-    bad = [
-        child("lock-0000000001", ""),
-        child("a", "b"),
-        child("b", b"\xff\x00\x00"),
-        child("10.0.0.1:8080", b"\xff\xfe"),
-        child("10.0.0.2:8080", "{"),
-        child("10.0.0.3:8080", '{"host":"10.0.0.3"}'),
-        child("10.0.0.4:8080", '{"port":8080}'),
-        child("10.0.0.5:8080", '{"weight":"heavy"}'),
-        child("10.0.0.6:8080", '{"metadata":[1]}'),
-        child("10.0.0.7:0"),
-        child("10.0.0.7:65536"),
-        child("10.0.0.7:http"),
-        child("10.0.0.7:"),
-        child(":8080"),
-        child("10.0.0.256:8080"),
-        child("010.0.0.1:8080"),
-        child("a b:8080"),
-        child("c", "x" * 70_000),
-    ]
-    poisons_nobody(PLAIN, [child(f"10.0.1.{number}:80") for number in range(1, 51)], bad)
+    poisons_nobody(PLAIN, [child(f"10.0.1.{number}:80") for number in range(1, 51)], BAD)
 
 
 def test_an_address_is_written_as_name_and_as_json_with_the_mark() -> None:
@@ -113,13 +115,18 @@ def test_a_name_that_somebody_else_has_is_taken() -> None:
 MEMBER = "0123456789abcdef0123456789abcdef"
 
 
+PARTY_BAD = [
+    child(f"{MEMBER}__party__{at}", data) for at, data in enumerate(("", "host-1", "a:b", b"\xff", "10.0.0.1:0"))
+]
+
+
 def test_who_takes_part_holds_its_identifier() -> None:
     dialect = Party()
     assert said(dialect, child(f"{MEMBER}__party__", "10.0.0.1:8080"), child("lock", "x")) == [ONE]
-    bad = [
-        child(f"{MEMBER}__party__{at}", data) for at, data in enumerate(("", "host-1", "a:b", b"\xff", "10.0.0.1:0"))
-    ]
-    poisons_nobody(dialect, [child(f"{at}__party__", f"10.0.1.{at}:80") for at in range(1, 51)], bad)
+    poisons_nobody(dialect, [child(f"{at}__party__", f"10.0.1.{at}:80") for at in range(1, 51)], PARTY_BAD)
+
+
+KINGPIN_BAD = [child(f"{MEMBER}-{which}") for which in ("x", "10.0.0.1", "10.0.0.1:0", "10.0.0.256:1", "a b:1", "-:1")]
 
 
 def test_who_takes_part_in_a_shallow_party_is_called_by_it() -> None:
@@ -127,8 +134,7 @@ def test_who_takes_part_in_a_shallow_party_is_called_by_it() -> None:
     assert not any(branch.data for branch in dialect.branches)
     assert said(dialect, child(f"{MEMBER}-10.0.0.1:8080"), child("lock-1"), child("10.0.0.1:8080")) == [ONE]
     assert said(dialect, child(f"{MEMBER}-my-host:8080"))[0].address == "my-host"
-    bad = [child(f"{MEMBER}-{which}") for which in ("x", "10.0.0.1", "10.0.0.1:0", "10.0.0.256:1", "a b:1", "-:1")]
-    poisons_nobody(dialect, [child(f"{at:032x}-10.0.1.{at}:80") for at in range(1, 51)], bad)
+    poisons_nobody(dialect, [child(f"{at:032x}-10.0.1.{at}:80") for at in range(1, 51)], KINGPIN_BAD)
 
 
 def test_kingpin_finds_an_address_behind_the_first_hyphen() -> None:
@@ -164,12 +170,13 @@ def test_a_live_node_of_solr_is_its_name(name: str, address: str, port: int, con
     assert dict(one.metadata).get("context", "") == context
 
 
+SOLR_BAD = [
+    child(name) for name in ("x", "10.0.0.1:8983", "10.0.0.1_solr", "10.0.0.1:0_solr", "10.0.0.1:99999_solr", ":1_s")
+]
+
+
 def test_a_live_node_of_no_name_costs_itself() -> None:
-    bad = [
-        child(name)
-        for name in ("x", "10.0.0.1:8983", "10.0.0.1_solr", "10.0.0.1:0_solr", "10.0.0.1:99999_solr", ":1_s")
-    ]
-    poisons_nobody(Solr(), [child(f"10.0.1.{at}:8983_solr") for at in range(1, 51)], bad)
+    poisons_nobody(Solr(), [child(f"10.0.1.{at}:8983_solr") for at in range(1, 51)], SOLR_BAD)
 
 
 # Kafka
@@ -207,24 +214,26 @@ def test_a_listener_elsewhere_is_told_and_left_out() -> None:
     assert said(Kafka(listener="EXTERNAL"), one)[0].address == "public.example"
 
 
+KAFKA_BAD = [
+    child("1", ""),
+    child("2", "[]"),
+    child("3", "{"),
+    broker("4", version=...),
+    broker("5", version="5"),
+    broker("6", host=None, port=-1, endpoints=[]),
+    broker("7", host=None, port=-1, endpoints=...),
+    broker("8", endpoints="SSL://h1:1"),
+    broker("9", endpoints=["h1:9092"]),
+    broker("10", endpoints=["SSL://h1:port"]),
+    broker("11", endpoints=[7]),
+    broker("12", port="9092"),
+    broker("13", rack=7),
+]
+
+
 def test_a_broker_that_nobody_can_reach_costs_itself() -> None:
-    bad = [
-        child("1", ""),
-        child("2", "[]"),
-        child("3", "{"),
-        broker("4", version=...),
-        broker("5", version="5"),
-        broker("6", host=None, port=-1, endpoints=[]),
-        broker("7", host=None, port=-1, endpoints=...),
-        broker("8", endpoints="SSL://h1:1"),
-        broker("9", endpoints=["h1:9092"]),
-        broker("10", endpoints=["SSL://h1:port"]),
-        broker("11", endpoints=[7]),
-        broker("12", port="9092"),
-        broker("13", rack=7),
-    ]
     poisons_nobody(
-        DIALECT, [broker(str(n), host=f"h{n}", endpoints=[f"A://h{n}:1"], port=1) for n in range(20, 60)], bad
+        DIALECT, [broker(str(n), host=f"h{n}", endpoints=[f"A://h{n}:1"], port=1) for n in range(20, 60)], KAFKA_BAD
     )
     assert tell(DIALECT, child("topics", "x"), child("seqid", "")).problems == ()
 

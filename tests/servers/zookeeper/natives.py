@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import quote_plus
 
@@ -83,6 +84,17 @@ def _kingpin(service: str, endpoint: Endpoint) -> Native:
     return Native(f"{secrets.token_hex(16)}-{_id(endpoint)}", b"")
 
 
+def _solr(service: str, endpoint: Endpoint) -> Native:
+    return Native(f"{_id(endpoint)}_solr", b"")
+
+
+def _kafka(service: str, endpoint: Endpoint) -> Native:
+    host, port = endpoint.address, endpoint.ports[0].number
+    number = int.from_bytes(ip_address(host).packed)
+    said = {"version": 5, "host": host, "port": port, "endpoints": [f"PLAINTEXT://{host}:{port}"], "rack": None}
+    return Native(str(number), _json(said))
+
+
 NATIVES: Mapping[str, Callable[[str, Endpoint], Native]] = {
     "curator": _curator,
     "spring": _spring,
@@ -93,6 +105,8 @@ NATIVES: Mapping[str, Callable[[str, Endpoint], Native]] = {
     "plain": _plain,
     "party": _party,
     "kingpin": _kingpin,
+    "solr": _solr,
+    "kafka": _kafka,
 }
 GARBAGE: Mapping[str, Native] = {
     "serverset": Native("member_", b"{", sequential=True),

@@ -2,11 +2,15 @@
 
 import asyncio
 import secrets
+from collections import Counter
 
 import pytest
 from kazoo.security import make_acl
 
+from tests.builders import endpoint
+from tests.claims.zookeeper_garbage import MALFORMED
 from tests.servers.zookeeper.hand import Hand
+from tests.servers.zookeeper.natives import NATIVES
 from tests.servers.zookeeper.observing import CURATOR, observing, settings
 from tests.servers.zookeeper.records import curator
 from tests.servers.zookeeper.server import ZooKeeper
@@ -29,7 +33,7 @@ def tree(root: str, **more: object) -> list[dict[str, object]]:
 async def test_garbage_among_ten_thousand_costs_itself(standing: ZooKeeper, hand: Hand, root: str) -> None:
     garbage = {
         "bytes": b"\x00\xff\xfe",
-        "large": b"[" + b"1," * 450_000 + b"1]",
+        "large": b"[" + b"1," * 520_000 + b"1]",
         "port": curator(ONE).replace(b'"port":80', b'"port":99999'),
         "encoding": curator(ONE).decode().encode("utf-16"),
         "empty": b"",
@@ -48,6 +52,37 @@ async def test_garbage_among_ten_thousand_costs_itself(standing: ZooKeeper, hand
         assert sum(len(one.endpoints) for one in seen.reading.observation.services.values()) == 10_000
         told = [one for one in seen.problems if f"{root}/s000/" in one]
         assert len(told) == len(garbage), told
+
+
+@pytest.mark.promise("R-23", "law-9")
+async def test_all_that_is_known_to_be_malformed_in_eleven_dialects_costs_itself_among_ten_thousand(
+    standing: ZooKeeper, hand: Hand, root: str
+) -> None:
+    trees, good, bad = [], {}, []
+    for net, (dialect, malformed) in enumerate(MALFORMED.items()):
+        trees.append({"path": f"{root}/{dialect}/{{name}}", "dialect": dialect, "namespace": dialect})
+        for number in range(910):
+            service, where = f"s{number // 10:02}", endpoint(f"10.{net}.{number // 200}.{number % 200 + 1}:80")
+            native = NATIVES[dialect](service, where)
+            digits = f"{number:010}" if native.sequential else ""
+            good[f"{root}/{dialect}/{service}/{native.name}{digits}"] = native.data
+        able = [one for one in malformed if one.name and one.name.isprintable()]  # a server takes no other names
+        bad += [(f"{root}/{dialect}/s00/{one.key}", one.data) for one in able]
+    await hand.many(good.items())
+    await hand.many(bad)
+    async with observing(settings(standing.hosts, trees, session="10s")) as seen:
+        await seen.until(lambda: seen.reading.observation is not None)
+        observation = seen.reading.observation
+        assert observation is not None
+        assert sum(len(one.endpoints) for one in observation.services.values()) == len(good) == 10_010
+        assert Counter(one.name.namespace for one in observation.services.values()) == dict.fromkeys(MALFORMED, 91)
+        assert len(seen.problems) == len(bad)
+        assert all(one.isprintable() and len(one) < 1_000 for one in seen.problems)
+        for path, _ in bad:
+            await hand.remove(path)
+        await seen.until(lambda: not seen.problems)
+        assert seen.reading.observation is not None
+        assert sum(len(one.endpoints) for one in seen.reading.observation.services.values()) == 10_010
 
 
 async def test_a_record_that_becomes_garbage_keeps_what_it_said_last(

@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bridge.testing.ports import free_port
+from tests.builders import endpoint
 from tests.servers.zookeeper.hand import Hand
+from tests.servers.zookeeper.natives import NATIVES
 from tests.servers.zookeeper.server import ZooKeeper
 
 MEMBER = b'{"serviceEndpoint":{"host":"10.0.0.1","port":9000},"additionalEndpoints":{},"status":"ALIVE"}'
@@ -42,7 +46,7 @@ async def test_a_few_records_say_which_dialect_they_look_like(standing: ZooKeepe
         for number in (1, 2, 3):
             await hand.make(f"{root}/twitter/{role}/prod/web/member_{number:010}", MEMBER)
     await hand.make(f"{root}/empty")
-    code, said, _ = await check(
+    code, said, whole = await check(
         tmp_path,
         standing.hosts,
         {"path": f"{root}/curator/{{name}}", "dialect": "curator"},
@@ -59,12 +63,44 @@ async def test_a_few_records_say_which_dialect_they_look_like(standing: ZooKeepe
         f"trees[0] ({root}/curator): of 2 records in 1 service 2 like curator, as the configuration says",
         f"trees[1] ({root}/twitter): of 3 records in 1 service 3 like serverset, and the configuration says nerve",
         f"trees[2] ({root}/empty): there are no records to look at",
-        f"trees[3] ({root}/none): cannot be read: there is no such node",
+        f"trees[3] ({root}/none): is not there; correct the path of the tree ({root} has curator, empty, twitter)",
     ]
+    assert whole.endswith("bridge.yaml: will do, but what was looked at does not fit it")
+
+
+@pytest.mark.parametrize("dialect", NATIVES)
+async def test_what_registers_itself_looks_like_its_dialect(
+    standing: ZooKeeper, hand: Hand, tmp_path: Path, dialect: str
+) -> None:
+    root = f"/sample-{secrets.token_hex(4)}"
+    for service in ("api", "web"):
+        for number in (1, 2):
+            native = NATIVES[dialect](service, endpoint(f"10.0.0.{number}:80"))
+            await hand.make(f"{root}/{service}/{native.name}", native.data, sequence=native.sequential)
+    code, (said,), whole = await check(tmp_path, standing.hosts, {"path": f"{root}/{{name}}", "dialect": dialect})
+    assert code == 0, whole
+    assert said.endswith(f"like {dialect}, as the configuration says")
+    assert whole.endswith("bridge.yaml: will do")
+
+
+async def test_a_chroot_that_is_not_there_and_a_tree_of_somebody_elses_are_told(
+    standing: ZooKeeper, hand: Hand, tmp_path: Path
+) -> None:
+    services = {"path": "/services/{name}", "dialect": "curator"}
+    _, (said,), _ = await check(tmp_path, f"{standing.hosts}/no/such", services)
+    assert said.startswith("trees[0] (/services): is not there below the chroot /no/such; correct the path")
+    assert said.endswith("(the chroot is not there)")
+    root = f"/kafka-{secrets.token_hex(4)}"
+    await hand.make(f"{root}/brokers/ids/1", b"{}")
+    await hand.make(f"{root}/controller")
+    _, (said,), _ = await check(tmp_path, f"{standing.hosts}{root}", services)
+    assert said.endswith("correct the path of the tree (/ has brokers, controller)")
 
 
 async def test_no_server_is_one_line(tmp_path: Path) -> None:
     port = free_port()
     code, said, whole = await check(tmp_path, f"127.0.0.1:{port}", {"path": "/services/{name}", "dialect": "curator"})
     assert code == 1
-    assert said == [f"zk: zookeeper 127.0.0.1:{port}: nobody listens on that port; it is tried again"], whole
+    assert said == [
+        f"zk: zookeeper 127.0.0.1:{port}: nobody listens on that port; correct `hosts` or `tls`, or see to the servers"
+    ], whole
