@@ -14,6 +14,7 @@ from yarl import URL
 
 from adapters.consul.access import Access
 from adapters.consul.answer import INDEX, Answer
+from adapters.consul.transaction import NO_RIGHT, Operation, Outcome, body, done, encoded, undone
 from bridge.errors import BridgeError, Conflict, Denied, Rejected, Unavailable
 from bridge.kit import answers
 from bridge.kit.place import excerpt
@@ -23,9 +24,6 @@ WAIT: Final = 55
 
 SLACK: Final = 5.0
 """Seconds beyond the wait and the sixteenth of it that a server adds."""
-
-_NO_RIGHT = ("ACL not found", "Permission denied", "token not found", "ACL support disabled")
-_MOVED = ("index is stale", "doesn't exist", "Missing node registration", "current modify index")
 
 
 class Unreached(Unavailable):
@@ -78,24 +76,31 @@ class Api:
         """One key with its value, in a list; null where it is not there."""
         return await self._raw(f"/v1/kv/{quote(name)}", 0)
 
-    async def transact(self, operations: Sequence[Mapping[str, Any]], what: str) -> list[Any]:
+    async def transact(self, operations: Sequence[Operation], what: str) -> Sequence[Any]:
         """Do all of these or none; the results. `what` is what messages call it.
 
         Raises Conflict where something stands otherwise than an operation says, Rejected where one will not do, Denied,
         or Unavailable, after which it may have been done.
         """
-        body = json.dumps(operations, ensure_ascii=False, separators=(",", ":")).encode()
+        outcome = await self.attempt([*map(encoded, operations)], what)
+        if outcome.refused:
+            raise outcome.refused[0].error(f"{self.where}: {what}")
+        return outcome.results
+
+    async def attempt(self, operations: Sequence[bytes], what: str) -> Outcome:
+        """As `transact`, with what stands in the way told and not raised where it is an operation of these."""
         answer = await self._transport.ask(
-            "PUT", "/v1/txn", self._in_datacenter, limit=self._transport.timeout, body=body, takes=(200, 400, 409)
+            "PUT",
+            "/v1/txn",
+            self._in_datacenter,
+            limit=self._transport.timeout,
+            body=body(operations),
+            takes=(200, 400, 409),
         )
         if answer.status == 400:
             raise Rejected(f"{self.where}: {what}: is not taken by this Consul: {excerpt(answer.text, 200)}")
         said = answer.read()
-        said = said if isinstance(said, dict) else {}
-        if answer.status == 409:
-            raise untransacted(said, f"{self.where}: {what}")
-        results = said.get("Results")
-        return results if isinstance(results, list) else []
+        return undone(said, f"{self.where}: {what}", len(operations)) if answer.status == 409 else done(said)
 
     async def leader(self, limit: float) -> str:
         """The address of the leader, "" when there is none; Unreached when nothing is heard for `limit` seconds."""
@@ -229,7 +234,7 @@ def refusal(status: int, body: bytes, place: str) -> BridgeError:
     """What an answer that is an error asks for."""
     said = excerpt(" ".join(body[:500].decode(errors="replace").split()), 200) if body.strip() else f"status {status}"
     what = f"{place}: {said}"
-    if status in (401, 403) or (status == 500 and any(word in said for word in _NO_RIGHT)):
+    if status in (401, 403) or (status == 500 and any(word in said for word in NO_RIGHT)):
         return Denied(f"{what}; correct the token, or give it the right that is missing")
     if status == 409:
         return Conflict(what)
@@ -244,19 +249,6 @@ def refusal(status: int, body: bytes, place: str) -> BridgeError:
     if "No cluster leader" in said:
         return Unavailable(f"{what}; see its servers, which elect one when most of them run")
     return Unavailable(f"{what} ({status})")
-
-
-def untransacted(said: Mapping[str, Any], place: str) -> BridgeError:
-    """Why a transaction was not done, by the first thing that stands in its way."""
-    errors = said.get("Errors")
-    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-    why = " ".join(str(first.get("What") or "nobody says why").split())
-    shown = excerpt(why, 200)
-    if any(word in why for word in _NO_RIGHT):
-        return Denied(f"{place}: {shown}; give the token the right that is missing", whole=False)
-    if any(word in why for word in _MOVED):
-        return Conflict(f"{place}: {shown}; it is observed again")
-    return Rejected(f"{place}: {shown}")
 
 
 def _longest(wait: str) -> float:

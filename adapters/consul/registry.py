@@ -42,7 +42,8 @@ class Consul:
     What it has read outlives an observation.
     """
 
-    concurrency: Final = 16
+    concurrency: Final = 1000
+    """Changes that wait together go into few transactions."""
 
     def __init__(self, api: Api, clock: Clock, selection: Selection, catalog: Catalog, written: Written) -> None:
         self._api = api

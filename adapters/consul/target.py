@@ -1,8 +1,8 @@
-"""One node of ours that is written: each change a transaction that first checks the claim last written."""
+"""One node of ours that is written, in transactions that first check the claim last written."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,8 +10,10 @@ from typing import Any, Final
 from adapters.consul import claims, fit
 from adapters.consul.client import Api
 from adapters.consul.fit import Form
+from adapters.consul.gather import Gather
 from adapters.consul.objects import FORMAT, KEY, OWNER
 from adapters.consul.owned import CHECK, Revision, Stands
+from adapters.consul.transaction import Operation, Outcome, encoded
 from bridge.adapter import Change, Claim, Holding, Problem, Record, Remove, Target
 from bridge.errors import Conflict, Rejected
 from bridge.kit.mark import Mark
@@ -19,8 +21,6 @@ from bridge.model import Service, ServiceName
 
 ADDRESS: Final = "127.0.0.1"
 """Of the node, which nobody asks for: each instance has its own. Consul demands one, and takes no unspecified one."""
-
-Operation = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class NodeTarget:
         self._form = form
         self._fence: Fence | None = None
         self._gate = Gate()
+        self._gather = Gather(api.where, self._send)
         self._making = asyncio.Lock()
         self._made = False  # the node, and it is not seen yet
 
@@ -62,10 +63,7 @@ class NodeTarget:
     async def apply(self, change: Change) -> None:
         """See `bridge.adapter.Sink`."""
         where = f"{self.node}: {change.record.key}"
-        async with self._gate.passing():
-            operations = self._operations(change, where)
-            await self._have_node()
-            await self._api.transact([*self._fenced(), *operations], where)
+        await self._gather.make(self._operations(change, where), where)
 
     async def claim(self, claim: Claim) -> None:
         """See `bridge.adapter.Sink`."""
@@ -81,6 +79,17 @@ class NodeTarget:
             made = await self._api.transact([{"KV": write}], where)
             if ours:
                 self._fence = Fence(key, _index(made))
+
+    async def _send(self, operations: Sequence[bytes], where: str) -> Outcome:
+        """Make changes together; see `Gather`."""
+        async with self._gate.passing():
+            await self._have_node()
+            fence = [*map(encoded, self._fenced())]
+            outcome = await self._api.attempt([*fence, *operations], where)
+        refused = [one._replace(at=one.at - len(fence)) for one in outcome.refused]
+        if refused and refused[0].at < 0:
+            raise refused[0].error(f"{self._api.where}: {where}")
+        return Outcome(outcome.results, tuple(refused))
 
     def _fenced(self) -> list[Operation]:
         """What fails where somebody else has claimed the node since."""
