@@ -4,10 +4,12 @@ Addresses are written as IP literals: a host name that does not resolve keeps a 
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 
-from adapters.zookeeper.dialects.dialect import Places, Spelled, Written
+from adapters.zookeeper.dialects.dialect import Places, Said, Spelled, Written
 from bridge.adapter import Problem, Record, RecordKey
 from bridge.kit import address, mark, names
 from bridge.kit.place import excerpt
@@ -19,13 +21,17 @@ Lacks = Counter[tuple[str, str]]
 _UNSAID = "unsaid"
 
 
-def fit(dialect: Written, spelled: Spelled, service: Service) -> tuple[tuple[Record, ...], tuple[Problem, ...]]:
-    """The records that say the service, sorted by key, and what they do not say.
+def fit(
+    dialect: Written, spelled: Spelled, service: Service, called: Callable[[Record], str]
+) -> tuple[tuple[Record, ...], tuple[Problem, ...]]:
+    """The records that say the service, by the keys of its endpoints, and what they do not say.
 
+    `called` is what the znode of a record is called, or will be: a weight that stands apart names the one that it is
+    of, and comes before it, so that this never stands there without.
     Where the dialect has no word for an endpoint that is not to be used, only the others are listed, unless all are so.
     """
     lacks: Lacks = Counter()
-    records = []
+    records: dict[RecordKey, tuple[Record, ...]] = {}
     for endpoint in _listed(dialect, service.endpoints, lacks):
         sayable = reduced(dialect, endpoint, lacks)
         if sayable is None:
@@ -35,11 +41,19 @@ def fit(dialect: Written, spelled: Spelled, service: Service) -> tuple[tuple[Rec
         except ValueError as error:
             lacks["endpoint", f"{error}; the endpoint is left out"] += 1
             continue
-        records.append(Record(key(service.name, said.stem), service.name, said.content))
+        record = _record(service.name, said)
+        records[record.key] = (record,)
+        if dialect.apart and sayable.weight != 1:
+            weight = dialect.weigh(said, called(record), sayable.weight)
+            records[record.key] = (_record(service.name, weight), record)
     if service.metadata:
         lacks[_UNSAID, "metadata of the service"] += 1
-    records.sort(key=lambda record: record.key)
-    return tuple(records), tuple(_told(dialect, service.name, lacks))
+    ordered = chain.from_iterable(records[its] for its in sorted(records))
+    return tuple(ordered), tuple(_told(dialect, service.name, lacks))
+
+
+def _record(service: ServiceName, said: Said) -> Record:
+    return Record(key(service, said.stem), service, said.content)
 
 
 def key(service: ServiceName, stem: str) -> RecordKey:

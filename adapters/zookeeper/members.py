@@ -87,17 +87,19 @@ def take(dialect: Dialect, children: Iterable[Child], before: Members) -> Member
 def tell(dialect: Dialect, members: Members, scope: Scope, mark: Mark | None) -> Told:
     """What the members say; `mark` is ours, None where nothing is written.
 
-    Ours are read back as they were written, whatever others' weights and overrides make of them.
+    Ours are read back as we wrote them, whatever others' weights and overrides make of them.
     """
     joined = dialect.join({name: member.part for name, member in members.items() if member.part is not None})
+    own = {name for name, member in members.items() if mark is not None and mark.owns(member.stamp)}
+    said = dialect.join({name: part for name in own if (part := members[name].part) is not None}).endpoints
     ours = _Ours(dialect, scope)
     others: list[Aged] = []
     problems = [Problem("record", scope.path, remark, scope.service) for remark in joined.remarks]
     for name in sorted(members):
         child, stamp, part, why = members[name]
         endpoint = joined.endpoints.get(name)
-        if mark is not None and mark.owns(stamp) and stamp is not None:
-            ours.add(child, stamp.key, part.endpoint if isinstance(part, Instance) else None)
+        if name in own and stamp is not None:
+            ours.add(child, stamp.key, said.get(name))
             continue
         ours.passes(child, stamp.owner if stamp is not None else "somebody without a mark")
         where = f"{scope.path}/{_shown(str(name))}"

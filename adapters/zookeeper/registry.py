@@ -66,7 +66,7 @@ class ZooKeeper:
 
     def fit(self, target: Target, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
         """See `bridge.adapter.Sink`."""
-        return self._sink.fit(target, service)
+        return self._sink.fit(target, service, holding)
 
     async def apply(self, target: Target, change: Change) -> None:
         """See `bridge.adapter.Sink`."""

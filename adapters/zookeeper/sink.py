@@ -29,7 +29,7 @@ from adapters.zookeeper.operations import (
     Refused,
 )
 from adapters.zookeeper.target import TreeTarget, Write
-from bridge.adapter import Change, Claim, Holdings, Problem, Record, RecordKey, Remove, Target
+from bridge.adapter import Change, Claim, Holding, Holdings, Problem, Record, RecordKey, Remove, Target
 from bridge.errors import BridgeError, Conflict, Denied, Rejected, Unavailable
 from bridge.model import Service, ServiceName
 
@@ -64,9 +64,9 @@ class Sink:
         self._tried: dict[Target, set[RecordKey]] = {target: set() for target in self._targets}
         """Sequential znodes whose making was asked for, and that were not seen yet: a second one would be a double."""
 
-    def fit(self, target: Target, service: Service) -> tuple[Sequence[Record], Sequence[Problem]]:
+    def fit(self, target: Target, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
         """See `bridge.adapter.Sink`."""
-        return self._targets[target].fit(service)
+        return self._targets[target].fit(service, holding)
 
     def seen(self, target: Target, holdings: Holdings) -> None:
         """This stands there now."""
@@ -92,7 +92,7 @@ class Sink:
             async with self._besides:
                 for beside in write.beside:
                     await self._beside(target, beside, where)
-        refused = await self._commit(one, write, where)
+        refused = await self._commit(one, change, write, where)
         if write.once and refused is not None:
             self._tried[target].discard(key)
         if isinstance(change, Remove):
@@ -184,7 +184,7 @@ class Sink:
                 f"{JAVA_LIMIT:,}; export fewer endpoints of this service"
             )
 
-    async def _commit(self, one: TreeTarget, write: Write, where: str) -> Refused | None:
+    async def _commit(self, one: TreeTarget, change: Change, write: Write, where: str) -> Refused | None:
         """Make it, with the znodes above it that are not known to be there; what the server did not do, and why."""
         above = [path for path in one.above(write.parent) if path not in self._made]
         for _ in range(TIMES):
@@ -195,6 +195,8 @@ class Sink:
                 return None
             if refused.part < len(makes) and refused.word == EXISTS:
                 self._made.add(above.pop(refused.part))
+            elif refused.word == EXISTS and (passed := await self._passed(write)):
+                write = one.write(change, passed)
             elif refused.word == NO_NODE and isinstance((*makes, *write.parts)[refused.part], Create):
                 self._made.clear()
                 above = []
@@ -202,6 +204,17 @@ class Sink:
             else:
                 return refused
         raise Conflict(f"{where}: what is above it is made and deleted again and again; it is observed again")
+
+    async def _passed(self, write: Write) -> str:
+        """The numbered name that somebody has who does not say what we would; "" where there is none.
+
+        Ours is one that was made, and the answer lost; or a hand has taken our mark from it, or given it another.
+        """
+        create = write.parts[0]
+        if not write.numbered or not isinstance(create, Create):
+            return ""
+        (node,) = await self._ask(Get(create.path))
+        return create.path.rpartition("/")[2] if isinstance(node, Node) and node.data != create.data else ""
 
     async def _parents(self, path: str, target: Target | None, where: str) -> None:
         """Make the znodes down to this one; they are everybody's, and stay."""

@@ -13,7 +13,7 @@ from adapters.zookeeper.members import OF_ANOTHER, Revision
 from adapters.zookeeper.mirror import Mirror
 from adapters.zookeeper.operations import ANY, OPEN, Acl, Create, Delete, Part, Put
 from adapters.zookeeper.paths import Tree
-from bridge.adapter import Change, Problem, Record, Remove, Target
+from bridge.adapter import Change, Holding, Problem, Record, Remove, Target
 from bridge.kit.place import excerpt
 from bridge.model import Service, ServiceName
 
@@ -25,7 +25,8 @@ class Write(NamedTuple):
     """What a change comes to: one transaction of `parts`, below `parent`.
 
     `stands` is the znode that is replaced or removed, in the state in which it must be; `once` the beginning of a name
-    that nobody may have there yet, "" where the server sees to that itself; `beside` what has to stand elsewhere first.
+    that nobody may have there yet, "" where the server sees to that itself; `numbered` says that another one will do if
+    somebody has it; `beside` what has to stand elsewhere first.
     """
 
     parts: tuple[Part, ...]
@@ -33,6 +34,7 @@ class Write(NamedTuple):
     stands: Revision | None = None
     once: str = ""
     beside: tuple[Beside, ...] = ()
+    numbered: bool = False
 
     @property
     def creates(self) -> bool:
@@ -51,39 +53,50 @@ class TreeTarget:
     ephemeral: bool = False
     acl: Sequence[Acl] = OPEN
 
-    def fit(self, service: Service) -> tuple[Sequence[Record], Sequence[Problem]]:
+    def fit(self, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
         """See `bridge.adapter.Sink`."""
+        standing = {record.key: record for record in holding.records}
+
+        def called(record: Record) -> str:
+            before = standing.get(record.key)
+            same = before is not None and before.content == record.content
+            return _name(before) if same else self._node(record).called(_name(before))
+
         try:
             spelled = self._spelled(service.name)
         except ValueError as error:
             where = f"{str(service.name)[:150]!r}"
             return (), (Problem("name", where, f"{error}; it is not written to {self.target}", service.name),)
-        return fitting.fit(self.dialect, spelled, service)
+        return fitting.fit(self.dialect, spelled, service, called)
 
-    def write(self, change: Change) -> Write:
-        """What the change comes to; ValueError when it cannot be written."""
+    def write(self, change: Change, passed: str = "") -> Write:
+        """What the change comes to; ValueError when it cannot be written.
+
+        `passed` is a name that somebody has, where names are numbered: the next one is taken.
+        """
         record = change.record
         if isinstance(change, Remove):
             stands = _revision(record)
             return Write((self._delete(stands),), _above(stands.path), stands)
         spelled = self._spelled(record.service)
-        node = self.dialect.node(Said(fitting.stem_of(record.key), record.content), self.owner)
+        node = self._node(record)
         if len(node.data) + len(node.name) > LARGEST:
             raise ValueError(
                 f"its record has {len(node.data) + len(node.name):,} bytes, and at most {LARGEST:,} are written"
             )
         parent = f"{spelled.path}/{node.branch}" if node.branch else spelled.path
-        path = f"{parent}/{node.name}"
+        path = f"{parent}/{node.called(passed or _name(change.replaces))}"
         beside = self.dialect.beside(spelled)
         if change.replaces is None:
-            return Write((self._create(path, node),), parent, None, node.name if node.sequential else "", beside)
+            once = node.name if node.sequential else ""
+            return Write((self._create(path, node),), parent, None, once, beside, node.numbered)
         stands = _revision(change.replaces)
         lasts = bool(stands.session) is self.ephemeral and not change.replaces.content.startswith(OF_ANOTHER)
         if stands.path == path and self.dialect.in_place and lasts:
             return Write((Put(path, node.data, stands.version),), parent, stands, "", beside)
         if stands.path == path:
             return Write((self._delete(stands), self._create(path, node)), parent, stands, "", beside)
-        return Write((self._create(path, node), self._delete(stands)), parent, stands, "", beside)
+        return Write((self._create(path, node), self._delete(stands)), parent, stands, "", beside, node.numbered)
 
     def above(self, parent: str) -> list[str]:
         """The znodes down to this one that are not known to be there, the highest first."""
@@ -98,6 +111,9 @@ class TreeTarget:
         found = self.tree.find(path.removeprefix(self.tree.root).strip("/").split("/") if self.tree.depth else ())
         return Spelled(found.spelled.rpartition("/")[2] if found is not None else service.name, path)
 
+    def _node(self, record: Record) -> Node:
+        return self.dialect.node(Said(fitting.stem_of(record.key), record.content), self.owner)
+
     def _create(self, path: str, node: Node) -> Create:
         return Create(path, node.data, self.acl, self.ephemeral, node.sequential)
 
@@ -109,6 +125,11 @@ def _revision(record: Record) -> Revision:
     if not isinstance(record.revision, Revision):
         raise ValueError(f"{excerpt(record.key)} was never seen")  # noqa: TRY004  # told like the rest
     return record.revision
+
+
+def _name(record: Record | None) -> str:
+    """What the znode of a record that stands there is called, "" of none."""
+    return _revision(record).path.rpartition("/")[2] if record is not None else ""
 
 
 def _above(path: str) -> str:

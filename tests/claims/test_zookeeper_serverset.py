@@ -203,20 +203,35 @@ def test_without_vectors_everybody_weighs_the_same() -> None:
 
 def test_a_vector_selects_by_member_address_and_shard() -> None:
     one = vector(("member=member_0000000001", 0.5), ("inet=10.0.0.2:9000", 1.2), ("shard=3", 2.0))
-    assert weights(*THREE, one) == [(50, None), (120, None), (200, None)]
+    assert weights(*THREE, one) == [(5, None), (12, None), (20, None)]
+
+
+def test_weights_that_are_whole_are_the_same_here_and_others_the_smallest_of_their_proportion() -> None:
+    assert weights(*THREE, vector(("shard=1", 3.0))) == [(3, None), (1, None), (1, None)]
+    assert weights(*THREE, vector(("shard=1", 2.0), ("shard=2", 2.0), ("shard=3", 2.0))) == [(2, None)] * 3
+    assert weights(*THREE, vector(("shard=1", 1.5))) == [(3, None), (2, None), (2, None)]
+    assert weights(*THREE, vector(("shard=1", 0.333))) == [(33, None), (100, None), (100, None)]
+
+
+def test_of_vectors_that_say_the_same_one_counts() -> None:
+    """Finagle has them in a set."""
+    one, two = vector(("shard=1", 3.0)), vector(("shard=1", 3.0), name="vector_2")
+    assert weights(*THREE, one, two) == [(3, None), (1, None), (1, None)]
+    other = child("vector_3", one.data.replace(b'"priority": 1', b'"priority": 2'))
+    assert weights(*THREE, one, other) == [(9, None), (1, None), (1, None)]
 
 
 def test_weights_multiply_over_rules_and_vectors() -> None:
     one = vector(("shard=1", 0.5), ("shard=1", 3.0))
     two = vector(("member=member_0000000001", 2.0), ("shard=2", 0.1), name="vector_2")
-    assert weights(*THREE, one, two) == [(300, None), (10, None), (100, None)]
+    assert weights(*THREE, one, two) == [(30, None), (1, None), (10, None)]
 
 
 def test_who_is_to_get_nothing_is_draining() -> None:
     assert weights(*THREE, vector(("shard=1", 0.0), ("shard=2", -1.0))) == [
         (1, Health.DRAINING),
         (1, Health.DRAINING),
-        (100, None),
+        (1, None),
     ]
 
 
@@ -235,7 +250,7 @@ def test_weights_beyond_all_bounds_are_bounded() -> None:
 )
 def test_a_rule_that_counts_for_no_reader_counts_for_nobody_and_is_told(rule: Any) -> None:
     told = tell(DIALECT, *THREE, vector(rule, ("shard=2", 2.0)))
-    assert sorted(one.endpoint.weight for one in told.others) == [100, 100, 200]
+    assert sorted(one.endpoint.weight for one in told.others) == [1, 1, 2]
     (problem,) = told.problems
     assert problem.what.startswith("vector_0000000001: ")
 
@@ -245,7 +260,7 @@ def test_a_vector_that_turns_to_garbage_keeps_its_weights() -> None:
     before = members.take(DIALECT, [*THREE, good], {})
     after = members.take(DIALECT, [*THREE, good._replace(data=b"{", version=1)], before)
     parts = {key: one.part for key, one in after.items()}
-    assert sorted(one.weight for one in DIALECT.join(parts).endpoints.values()) == [100, 100, 200]
+    assert sorted(one.weight for one in DIALECT.join(parts).endpoints.values()) == [1, 1, 2]
 
 
 def test_vectors_of_others_do_not_change_what_we_wrote() -> None:

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from adapters.zookeeper import members
-from adapters.zookeeper.dialects.dialect import Child, Dialect, Said, Spelled, Written
+from adapters.zookeeper.dialects.dialect import Child, Dialect, Node, Said, Spelled, Written
 from adapters.zookeeper.fitting import fit, stem_of
 from adapters.zookeeper.members import Scope, Told
 from bridge.adapter import Problem, Record
@@ -57,17 +57,22 @@ def shows(problem: Problem) -> None:
 
 
 def fitted(dialect: Written, *endpoints: Endpoint) -> tuple[Sequence[Record], Sequence[Problem]]:
-    return fit(dialect, SPELLED, Service.of(WEB, endpoints))
+    """What is written where nothing of ours stands."""
+    return fit(dialect, SPELLED, Service.of(WEB, endpoints), lambda record: _node(dialect, record).called())
 
 
 def made(dialect: Written, records: Iterable[Record], owner: str = OURS.owner) -> list[Child]:
     """The znodes of these records, as a server keeps them."""
     them = []
     for record in records:
-        node = dialect.node(Said(stem_of(record.key), record.content), owner)
-        name = f"{node.name}{next(_born):010d}" if node.sequential else node.name
+        node = _node(dialect, record, owner)
+        name = f"{node.name}{next(_born):010d}" if node.sequential else node.called()
         them.append(child(name, node.data, node.branch))
     return them
+
+
+def _node(dialect: Written, record: Record, owner: str = OURS.owner) -> Node:
+    return dialect.node(Said(stem_of(record.key), record.content), owner)
 
 
 def data_of(dialect: Written, endpoint: Endpoint, owner: str = OURS.owner) -> Any:

@@ -39,6 +39,9 @@ SERVERSET = (
 )
 """`JsonCodec` of Twitter's commons, which Finagle's serverset2 reads in `Entry`."""
 
+VECTOR = '{"vector":[{"select":"member=member_0000000001","weight":3.0,"priority":1}]}'
+"""What Finagle's serverset2 reads in `Vector` and `Descriptor`; nothing else of the object is looked at."""
+
 SERVERSET_THRIFT = (
     b"\x0c\x00\x01" + b"\x0b\x00\x01\x00\x00\x00\x0810.0.0.1" + b"\x08\x00\x02" + struct.pack("!i", 9000) + b"\x00"
     b"\x0d\x00\x02\x0b\x0c\x00\x00\x00\x01" + b"\x00\x00\x00\x04http"

@@ -4,14 +4,17 @@ A dialect is pure. It reads child by child, so that one that cannot be understoo
 what they say, for what one child says of another (weights, overrides). It writes one child an endpoint.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from bridge.kit.mark import Stamp
 from bridge.model import Endpoint, Health, Port
+
+_NUMBER: Final = re.compile(r"[0-9]{10}", re.ASCII)
 
 
 class Branch(NamedTuple):
@@ -118,12 +121,25 @@ class Said(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A znode to be made; with `sequential` the server puts ten digits behind `name`."""
+    """A znode to be made.
+
+    Ten digits are put behind `name`: by the server, with `sequential`; with `numbered` by us, so that it is known what
+    a znode will be called, and what replaces another one has the next number.
+    """
 
     branch: str
     name: str
     data: bytes
     sequential: bool = False
+    numbered: bool = False
+
+    def called(self, before: str = "") -> str:
+        """The name, as far as it is known; `before` is that of the znode that is replaced, "" where there is none."""
+        if not self.numbered:
+            return self.name
+        digits = before.removeprefix(self.name)
+        number = int(digits) + 1 if digits != before and _NUMBER.fullmatch(digits) else 0
+        return f"{self.name}{number % 10**10:010d}"
 
 
 class Beside(NamedTuple):
@@ -171,6 +187,9 @@ class Written(Dialect):
     heaviest: ClassVar[int] = 65_535
     """The highest weight that its readers take."""
 
+    apart: ClassVar[bool] = False
+    """Whether a weight other than 1 stands in a znode of its own, which names the member."""
+
     @abstractmethod
     def ports(self, ports: tuple[Port, ...]) -> tuple[Port, ...]:
         """What it can say of these ports, as they are read back; the first one stays the first."""
@@ -189,6 +208,10 @@ class Written(Dialect):
 
         ValueError when it cannot be said at all.
         """
+
+    def weigh(self, said: Said, member: str, weight: int) -> Said:
+        """What gives the member that says this, under that name, its weight, where that stands `apart`."""
+        raise NotImplementedError
 
     @abstractmethod
     def node(self, said: Said, owner: str) -> Node:

@@ -1,7 +1,8 @@
 """Finagle's ServerSets: a member is a znode of JSON, or in old ones of Thrift, and vectors beside it give weights.
 
-Members are read once, so that a change is a new one. `additionalEndpoints` name the ports; one of them that is the
-`serviceEndpoint` too names the primary port. Both keys are always written: the old reader gives up on a set without.
+Members and vectors are read once, so that a change is a new one. `additionalEndpoints` name the ports; one of them that
+is the `serviceEndpoint` too names the primary port. Both keys are always written: the old reader gives up on a set
+without.
 """
 
 from collections.abc import Mapping
@@ -32,6 +33,8 @@ PREFIX: Final = "member_"
 SHARD: Final = "shard"
 _THRIFT: Final = (b"\x00", b"\x08", b"\x0b", b"\x0c", b"\x0d")
 _INT32: Final = 2**31 - 1
+_WEIGHT: Final = "~weight"
+"""Ends the stem of a vector of ours, which begins with that of its member."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class ServerSet(Written):
 
     name: ClassVar[str] = "serverset"
     in_place: ClassVar[bool] = False
-    places: ClassVar[Places] = Places.LOCALITY | Places.NETWORK | Places.METADATA
+    places: ClassVar[Places] = Places.LOCALITY | Places.NETWORK | Places.WEIGHT | Places.METADATA
+    apart: ClassVar[bool] = True
 
     def is_member(self, branch: str, name: str) -> bool:
         return name.startswith((PREFIX, vectors.PREFIX))
@@ -75,10 +79,10 @@ class ServerSet(Written):
         remarks = tuple(f"{key}: {why}" for key, vector in rules.items() for why in vector.passed)
         if not any(vector.rules for vector in rules.values()):
             return Joined(joined.endpoints, remarks)
+        weights = vectors.weights({key: _member(key, one) for key, one in joined.endpoints.items()}, rules.values())
         weighted = {}
         for key, endpoint in joined.endpoints.items():
-            shard = dict(endpoint.metadata).get(SHARD, "")
-            weight = vectors.weight(vectors.Member(key.name, str(endpoint.id), shard), rules.values())
+            weight = weights[key]
             health = endpoint.health if weight else max(endpoint.health or Health.DRAINING, Health.DRAINING)
             weighted[key] = replace(endpoint, weight=weight or 1, health=health)
         return Joined(weighted, remarks)
@@ -111,11 +115,15 @@ class ServerSet(Written):
         content = words.compact(said)
         return Said(f"{endpoint.id}~{words.digest(content)}", content)
 
+    def weigh(self, said: Said, member: str, weight: int) -> Said:
+        return Said(f"{said.stem}{_WEIGHT}", vectors.write(member, weight))
+
     def node(self, said: Said, owner: str) -> Node:
-        member = words.json_object(said.content)
-        member["metadata"] = pairs.marked(member.get("metadata", {}), owner, said.stem)
-        name = f"{PREFIX}registry-bridge-{words.digest(owner, said.stem)}_"
-        return Node("", name, words.compact(member), sequential=True)
+        made = words.json_object(said.content)
+        made["metadata"] = pairs.marked(made.get("metadata", {}), owner, said.stem)
+        prefix = vectors.PREFIX if said.stem.endswith(_WEIGHT) else PREFIX
+        name = f"{prefix}registry-bridge-{words.digest(owner, said.stem)}_"
+        return Node("", name, words.compact(made), numbered=True)
 
     def content(self, child: Child) -> bytes:
         try:
@@ -139,6 +147,10 @@ class ServerSet(Written):
             primary = aliases[0] if aliases else ""
         rest = [Port(name, number) for name, number in further.items() if name != primary]
         return words.interned((Port(primary, first), *rest))
+
+
+def _member(key: ChildKey, endpoint: Endpoint) -> vectors.Member:
+    return vectors.Member(key.name, str(endpoint.id), dict(endpoint.metadata).get(SHARD, ""))
 
 
 def _endpoint(value: Any, kind: str) -> tuple[str, int]:
