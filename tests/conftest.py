@@ -1,5 +1,6 @@
 """Profiles of hypothesis, and the promises of `promises.toml` that tests say they show."""
 
+import math
 import os
 import tomllib
 from pathlib import Path
@@ -26,7 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse a marker whose promise nobody has written down; keep the tests of one rule where one is asked for."""
+    """Refuse a marker whose promise nobody has written down; keep the tests of one rule where one is asked for.
+
+    Files with tests that may take long begin, so that none of them is what everybody waits for at the end.
+    """
     for item in items:
         if unknown := _shown(item) - PROMISES.keys():
             raise pytest.UsageError(f"{item.nodeid}: {min(unknown)} is not in tests/promises.toml")
@@ -34,6 +38,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         others = [item for item in items if asked not in _shown(item)]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if asked in _shown(item)]
+    longest: dict[Path, float] = {}
+    for item in items:
+        longest[item.path] = max(longest.get(item.path, 0.0), _patience(item))
+    items.sort(key=lambda item: -longest[item.path])
+
+
+def _patience(item: pytest.Item) -> float:
+    """Seconds that a test asks for, 0 where the usual ones do."""
+    marker = item.get_closest_marker("timeout")
+    return 0.0 if marker is None else marker.args[0] or math.inf
 
 
 def _shown(item: pytest.Item) -> set[str]:

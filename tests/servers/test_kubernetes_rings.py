@@ -13,11 +13,11 @@ from bridge.kit import Kit
 from bridge.kit.mark import Mark
 from bridge.model import EndpointId, ServiceName
 from bridge.runtime.clock import SystemClock
+from tests.rings import File, Place, Way, goes_round
 from tests.servers.kubernetes.binaries import Binaries
 from tests.servers.kubernetes.client import Client
 from tests.servers.kubernetes.objects import thing
 from tests.servers.kubernetes.server import ApiServer
-from tests.servers.rings import File, Place, Way, goes_round
 
 
 class Cluster(Place):

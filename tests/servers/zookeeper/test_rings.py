@@ -13,9 +13,9 @@ from bridge.kit import Kit
 from bridge.kit.mark import Mark
 from bridge.model import EndpointId, ServiceName
 from bridge.runtime.clock import SystemClock
+from tests.rings import Place, Way, goes_round
 from tests.servers.kubernetes.objects import thing
 from tests.servers.kubernetes.server import ApiServer
-from tests.servers.rings import Place, Way, goes_round
 from tests.servers.test_kubernetes_rings import Cluster
 from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.server import ZooKeeper

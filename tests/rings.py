@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,8 @@ from adapters.static.layouts import formats
 from adapters.static.settings import Settings as StaticSettings
 from bridge.adapter import Sink, Source, Target
 from bridge.exports import Export, Limits
-from bridge.kit import Kit
+from bridge.guard import Removals
+from bridge.kit import Clock, Kit
 from bridge.kit.mark import Mark
 from bridge.kit.names import Pattern
 from bridge.model import EndpointId, ServiceName, SourceName
@@ -49,7 +50,7 @@ Way = list[str]
 class Place:
     """What one bridge writes and the next one reads."""
 
-    def opened(self, clock: SystemClock, mark: Mark, *, writes: bool) -> Source:
+    def opened(self, clock: Clock, mark: Mark, *, writes: bool) -> Source:
         raise NotImplementedError
 
     @property
@@ -71,7 +72,7 @@ class File(Place):
     def target(self) -> Target:
         return Target(str(self._path))
 
-    def opened(self, clock: SystemClock, mark: Mark, *, writes: bool) -> Source:
+    def opened(self, clock: Clock, mark: Mark, *, writes: bool) -> Source:
         export = [{"file": str(self._path), "format": "native", "services": ["*"], "from": ["vms"]}]
         said: dict[str, Any] = {"export": export} if writes else {"files": [str(self._path)]}
         return StaticSettings.model_validate({"name": "x", "kind": "static", **said}).open(Kit("x", clock, mark))
@@ -95,6 +96,18 @@ class Bridge:
     def tell(self) -> None:
         self.native.set(*(service(one, *sorted(places)) for one, places in sorted(self.said.items()) if places))
 
+    def change(self, rng: random.Random) -> Says:
+        """Register something beside it, or take it back; what is registered there then."""
+        one, place = rng.choice(SERVICES), rng.choice(PLACES)
+        self.said.setdefault(one, set()).symmetric_difference_update({place})
+        self.tell()
+        return self.natively
+
+    def clear(self) -> None:
+        """Take all back but what it is itself."""
+        self.said = {"home/self": self.said["home/self"]}
+        self.tell()
+
     @property
     def natively(self) -> Says:
         return {(name(one), eid(place)) for one, places in self.said.items() for place in places}
@@ -106,9 +119,8 @@ class Bridge:
 
 
 @asynccontextmanager
-async def ring(places: list[Place], *, relay: bool) -> AsyncIterator[list[Bridge]]:
-    """Each bridge reads where the one before it writes."""
-    clock = SystemClock()
+async def ring(places: Sequence[Place], clock: Clock, rules: Removals, *, relay: bool) -> AsyncIterator[list[Bridge]]:
+    """Each bridge reads where the one before it writes, and goes by these rules of removal."""
     async with AsyncExitStack() as stack:
         bridges = []
         for number, owner in enumerate(OWNERS):
@@ -127,7 +139,7 @@ async def ring(places: list[Place], *, relay: bool) -> AsyncIterator[list[Bridge
                 owner,
             )
             engine = Engine(
-                [EngineSource(SourceName(each), True, one, SOON, policy()) for each, one in sources.items()],
+                [EngineSource(SourceName(each), True, one, rules, policy()) for each, one in sources.items()],
                 EngineSettings(settle=0.05, start_wait=10, snapshot=None, max_age=3600, garbage=False),
                 clock,
                 lambda _: None,
@@ -194,20 +206,16 @@ async def agree(bridges: list[Bridge], ever: Says, relay: bool) -> None:
 async def goes_round(places: list[Place], relay: bool, changes: int = CHANGES) -> None:
     """A run of changes beside all three, after which they agree; AssertionError when something goes round."""
     rng = random.Random(5 + relay)
-    async with ring(places, relay=relay) as bridges:
+    async with ring(places, SystemClock(), SOON, relay=relay) as bridges:
         ever: Says = set().union(*(bridge.natively for bridge in bridges))
         await agree(bridges, ever, relay)
         for done in range(1, changes + 1):
-            bridge, one, place = rng.choice(bridges), rng.choice(SERVICES), rng.choice(PLACES)
-            bridge.said.setdefault(one, set()).symmetric_difference_update({place})
-            bridge.tell()
-            ever |= bridge.natively
+            ever |= rng.choice(bridges).change(rng)
             await asyncio.sleep(rng.choice(PAUSES) * CHANGES / changes)
             if done % 10 == 0:
                 await looked_at(bridges, ever)
             if done % (changes // BURSTS) == 0:
                 await agree(bridges, ever, relay)
         for bridge in bridges:
-            bridge.said = {"home/self": bridge.said["home/self"]}
-            bridge.tell()
+            bridge.clear()
         await agree(bridges, ever, relay)
