@@ -4,6 +4,8 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -66,15 +68,22 @@ class Access:
                 raise Denied(str(error)) from None
             return
         before, self._before, self._stamps = self._before, self._sessions, stamps
-        self._sessions = _session(context), _session(context)
+        self._sessions = _session(self.url, context), _session(self.url, context)
         self._sessions[1]._retry_connection = False  # PUT may be repeated, says HTTP; whether it was made is then lost
         for session in before:
             await session.close()
 
 
-def _session(context: ssl.SSLContext | None) -> aiohttp.ClientSession:
+def _session(url: str, context: ssl.SSLContext | None) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=0, ssl=context or True)
-    return aiohttp.ClientSession(connector=connector, trust_env=True, read_bufsize=BUFFER)
+    return aiohttp.ClientSession(connector=connector, proxy=_proxy(url), read_bufsize=BUFFER)
+
+
+def _proxy(url: str) -> str | None:
+    """The one that the environment names for a server. It is looked for once: aiohttp would do it in a thread for each
+    question, which costs more than the question."""
+    said = urlsplit(url)
+    return None if proxy_bypass(said.hostname or "") else getproxies().get(said.scheme)
 
 
 class Token:
