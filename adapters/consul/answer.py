@@ -57,6 +57,18 @@ class Answer:
 PACE: Final = 0.2
 """Seconds from one question to the next about the same thing, where it is a small one."""
 
+BYTES: Final = 2_000_000
+"""That are read in a second, of one thing."""
+
+MOST: Final = 3.0
+"""Seconds between two questions about a large thing."""
+
+
+def pace(size: int) -> float:
+    """Seconds until so many bytes are asked for again: what is large is not read with every change of a storm."""
+    return min(max(PACE, size / BYTES), MOST)
+
+
 FROM_START = 1
 """An index that is older than anything: the answer comes at once, from what also answers the next question."""
 

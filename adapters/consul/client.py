@@ -51,9 +51,16 @@ class Api:
         """All nodes."""
         return await self._ask("nodes", self._consul.catalog.nodes, index)
 
-    async def critical(self, index: int = 0) -> Answer:
-        """The checks that are critical; the index moves with every check."""
-        return await self._ask("checks", lambda **how: self._consul.health.state("critical", **how), index)
+    async def checks_in(self, state: str, index: int = 0) -> Answer:
+        """The checks that are `critical`, or `warning`; the index moves with every check, whatever its state."""
+        return await self._ask("checks", lambda **how: self._consul.health.state(state, **how), index)
+
+    async def summary(self) -> Answer:
+        """What Consul's own page shows of all services: where there are how many instances, and in which states.
+
+        No documentation promises it.
+        """
+        return await self._raw("/v1/internal/ui/services", 0)
 
     async def instances(self, name: str, index: int = 0) -> Answer:
         """The instances of a service, with their nodes and checks."""

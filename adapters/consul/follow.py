@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from adapters.consul.answer import Cursor
-from adapters.consul.client import WAIT, Api
+from adapters.consul.client import Api
 from bridge.errors import BridgeError, Denied
 from bridge.kit import Clock
 from bridge.kit.backoff import pause
@@ -17,11 +17,6 @@ class Followed(Protocol):
     """What can be asked again and again."""
 
     cursor: Cursor
-
-    @property
-    def hints(self) -> bool:
-        """Whether an answer says only that something has changed, so that one whose time was up says nothing."""
-        ...
 
     @property
     def pace(self) -> float:
@@ -51,8 +46,7 @@ async def follow(it: Followed, api: Api, clock: Clock, differs: Callable[[], Non
             await clock.sleep(pause(errors, isinstance(error, Denied)))
             continue
         errors = 0
-        expired = it.cursor.index == before and clock.now() - begun >= WAIT
-        if news and not (it.hints and expired):
+        if news:
             differs()
         if gone_back:
             back()

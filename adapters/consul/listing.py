@@ -22,7 +22,6 @@ class Listing:
     """
 
     pace: Final = PACE
-    hints: Final = True
 
     def __init__(self) -> None:
         self.cursor = Cursor()
@@ -37,11 +36,12 @@ class Listing:
         self._take(await api.services(), api)
 
     async def poll(self, api: Api) -> tuple[bool, bool]:
-        """Wait for a change of any instance; it always is one. Whether the index has gone back."""
-        answer = await api.services(self.cursor.index)
+        """Wait for a change of any instance, which the names need not show; and whether the index has gone back."""
+        before = self.cursor.index
+        answer = await api.services(before)
         back = self.cursor.follow(answer.index)
         self._take(answer, api)
-        return True, back
+        return self.cursor.index != before, back
 
     def failed(self, error: BridgeError, now: float) -> None:
         self.failure = Failure.after(self.failure, error, now)

@@ -40,7 +40,6 @@ class Part:
     """`said` is None until it was read once; `filtered`: some of it may not be read, and was not from the start."""
 
     pace: Final = PACE
-    hints: Final = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -54,6 +53,11 @@ class Part:
     def __str__(self) -> str:
         return f"service {shown(self.name)}"
 
+    @property
+    def nodes(self) -> frozenset[str]:
+        """Those that its instances are on."""
+        return frozenset(one.node.name for one in self.said or () if isinstance(one, Instance))
+
     async def read(self, api: Api) -> bool:
         """Read it now; whether something differs. It raises what the question does."""
         for _ in range(TRIES):
@@ -61,6 +65,7 @@ class Part:
             answer = await api.instances(self.name)
             if taken == self._taken:
                 break
+        self._taken += 1
         return self._take(answer)
 
     async def poll(self, api: Api) -> tuple[bool, bool]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from adapters.consul.client import Api
 from adapters.consul.follow import follow
 from adapters.consul.part import Part
-from adapters.consul.sweep import Critical, Hint, Sweep, mend
+from adapters.consul.sweep import Sweep, mend
 from bridge.kit import Clock
 
 MOST: Final = 130
@@ -20,7 +20,6 @@ FEWER: Final = 100
 """So many or fewer, where more were, are followed so again."""
 
 _MEND: Final = "mend"
-_SWEEP: Final = "sweep"
 
 
 def _passing(it: object) -> bool:
@@ -67,9 +66,12 @@ class Plan:
         if many and self._sweep is None:
             self._end(_passing)
             self._sweep = Sweep(self._api, self._clock, self._parts, self._news)
-            self._begin(_SWEEP, self._sweep.run())
-            for hint in (Hint(self._api.nodes), Critical(self._api.critical, self._sweep.mark)):
-                self._begin(hint, follow(hint, self._api, self._clock, self._sweep.hint, self._back))
+            for work in (self._sweep.look, self._sweep.read_touched, self._sweep.read_all):
+                self._begin(work.__name__, work())
+            for hint in self._sweep.hints():
+                self._begin(hint, follow(hint, self._api, self._clock, self._sweep.soon, self._back))
+        elif self._sweep is not None and many:
+            self._sweep.adjust()
         elif not many:
             if self._sweep is not None:
                 self._end(_passing)
@@ -79,10 +81,10 @@ class Plan:
             for part in set(self._parts.values()) - self._tasks.keys():
                 self._begin(part, self._followed(part))
 
-    def hint(self) -> None:
-        """Something of some service has changed."""
+    def hint(self, index: int) -> None:
+        """Something of some service has changed; see `Sweep.hint`."""
         if self._sweep is not None:
-            self._sweep.hint()
+            self._sweep.hint(index)
 
     async def close(self) -> None:
         """End everything."""

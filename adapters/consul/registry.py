@@ -153,7 +153,7 @@ class Consul:
 
     async def _follow_list(self, plan: Plan) -> None:
         def differs() -> None:
-            plan.hint()
+            plan.hint(self._listing.cursor.index)
             self._news.set()
 
         await follow(self._listing, self._api, self._clock, differs, self._went_back)

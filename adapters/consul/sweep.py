@@ -1,11 +1,13 @@
-"""The second way to follow services: three questions say that something has changed, and then all are read in turn."""
+"""The second way to follow services: what is hinted at is read at once, and all are read in turn where nobody knows."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import inf
+from typing import Any, Final
 
-from adapters.consul.answer import PACE, Answer, Cursor
+from adapters.consul.answer import FROM_START, PACE
 from adapters.consul.client import Api, Unreached
+from adapters.consul.hints import Hint, Summary, Touched, checks_of, nodes_of
 from adapters.consul.part import Part
 from bridge.errors import BridgeError
 from bridge.kit import Clock
@@ -14,61 +16,14 @@ from bridge.kit.backoff import pause
 AT_ONCE: Final = 16
 """Questions that are under way at once."""
 
-GATHER: Final = 0.1
-"""Seconds from a hint until all is read: what changes together hints several times."""
-
 REST: Final = 1.0
 """Seconds between two sweeps at least, or four times as long as the last one took."""
 
+LEISURE: Final = 10.0
+"""Seconds between two sweeps, at least, that only look whether there was more than what was hinted at."""
+
 RETRY: Final = 1.0
 """Seconds between two looks at what is due to be tried again."""
-
-
-class Hint:
-    """A question whose answer moves with what it does not say."""
-
-    pace: Final = PACE
-    hints: Final = True
-
-    def __init__(self, ask: Callable[[int], Awaitable[Answer]]) -> None:
-        self.cursor = Cursor()
-        self._ask = ask
-
-    async def poll(self, _: Api) -> tuple[bool, bool]:
-        """An answer is a hint, whatever it says."""
-        answer = await self._ask(self.cursor.index)
-        self.heed(answer)
-        return True, self.cursor.follow(answer.index)
-
-    def heed(self, answer: Answer) -> None:
-        """Nothing that it says is of use."""
-
-    def failed(self, error: BridgeError, now: float) -> None:
-        """Nobody knows what it would have hinted at: it counts as a hint, and no more."""
-
-
-class Critical(Hint):
-    """Which checks are critical says of which services something has changed: `mark` is told."""
-
-    def __init__(self, ask: Callable[[int], Awaitable[Answer]], mark: Callable[[Iterable[str]], None]) -> None:
-        super().__init__(ask)
-        self._mark = mark
-        self._said: frozenset[tuple[str, str, str]] | None = None
-
-    def heed(self, answer: Answer) -> None:
-        before, self._said = self._said, critical_of(answer.read())
-        if before is not None:
-            self._mark(sorted({service for _, _, service in before ^ self._said if service}))
-
-
-def critical_of(said: Any) -> frozenset[tuple[str, str, str]]:
-    """Nodes, checks and services; what cannot be understood hints at nothing."""
-    checks = said if isinstance(said, list) else []
-    return frozenset(
-        (str(one.get("Node")), str(one.get("CheckID")), str(one.get("ServiceName") or ""))
-        for one in checks
-        if isinstance(one, dict)
-    )
 
 
 async def each(parts: Iterable[Part], api: Api, clock: Clock, news: Callable[[Part], None]) -> None:
@@ -98,77 +53,133 @@ async def each(parts: Iterable[Part], api: Api, clock: Clock, news: Callable[[Pa
 
 
 class Sweep:
-    """Reads all parts whenever it is hinted at, and those that are marked or new at once."""
+    """Reads those parts of which something is known to have changed at once, and all when it is not known of which."""
 
     def __init__(self, api: Api, clock: Clock, parts: Mapping[str, Part], news: Callable[[Part], None]) -> None:
         self._api = api
         self._clock = clock
         self._parts = parts
         self._news = news
-        self._wake = asyncio.Event()
-        self._hinted = False
-        self._marked: set[str] = set()
-        self._rest_until = clock.now()
+        self._known = {name for name, part in parts.items() if part.said is not None or part.failure is not None}
+        self._touched: set[Touched] = set()
+        self._marked = asyncio.Event()
+        self._summary = Summary()
+        self._newest = FROM_START  # the index of the last change of an instance that is known of
+        self._covered = FROM_START  # up to which all has been looked at
+        self._hinted = asyncio.Event()
+        self._hinted.set()
+        self._due = inf
+        self._nearer = asyncio.Event()
+        self._rest_until = self._leisure_until = clock.now() + REST
 
-    def hint(self) -> None:
-        """Something has changed."""
-        self._hinted = True
-        self._wake.set()
+    def hints(self) -> tuple[Hint, ...]:
+        """What is to be followed besides, where nobody waits for each part."""
+        questions = (
+            (lambda index: self._api.checks_in("critical", index), checks_of),
+            (lambda index: self._api.checks_in("warning", index), checks_of),
+            (self._api.nodes, nodes_of),
+        )
+        return tuple(Hint(ask, read, self.touch) for ask, read in questions)
 
-    def mark(self, names: Iterable[str]) -> None:
+    def hint(self, index: int) -> None:
+        """An instance has changed; `index` is that of the change, or none when it is not known what has."""
+        if index == FROM_START:
+            self._newest = self._covered = FROM_START
+            self.soon()
+        elif index > self._covered:
+            self._newest = index
+            self._hinted.set()
+
+    def touch(self, touched: Iterable[Touched]) -> None:
         """Something of these has changed."""
-        self._marked.update(names)
-        self._wake.set()
+        self._touched.update(touched)
+        if self._touched:
+            self._marked.set()
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    def adjust(self) -> None:
+        """Read parts that are new."""
+        new = self._parts.keys() - self._known
+        self._known = set(self._parts)
+        self.touch(Touched(name.lower()) for name in new)
+
+    def soon(self) -> None:
+        """Anything may have changed."""
+        self._sweep_at(self._rest_until)
+
+    async def look(self) -> None:
+        """Until cancelled: find out which instances have changed when all that is known is that some have."""
+        while True:
+            await self._hinted.wait()
+            self._hinted.clear()
+            begun, newest = self._clock.now(), self._newest
+            try:
+                seen = await self._summary.look(self._api)
+            except BridgeError:
+                self._covered = self._newest
+                self.soon()
+            else:
+                self._covered = max(newest, seen.until) if self._newest >= newest else FROM_START
+                self.touch(seen.touched or ())
+                if seen.touched and seen.until >= newest:
+                    self._sweep_at(self._leisure_until)
+                else:
+                    self.soon()
+            await self._clock.sleep(max(begun + self._summary.pace - self._clock.now(), 0.0))
+
+    async def read_touched(self) -> None:
+        """Until cancelled: read what is known to have changed."""
+        while True:
+            await self._marked.wait()
+            self._marked.clear()
+            begun, touched, self._touched = self._clock.now(), self._touched, set()
+            try:
+                await each(list(self._of(touched)), self._api, self._clock, self._news)
+            except Unreached:
+                self.soon()
+            await self._clock.sleep(max(begun + PACE - self._clock.now(), 0.0))
+
+    async def read_all(self) -> None:
+        """Until cancelled: read everything, whenever that is due."""
         tries = 0
         while True:
-            await self._wait()
-            self._wake.clear()
+            await self._until_due()
+            self._due = inf
+            begun = self._clock.now()
             try:
-                await self._read_marked()
-                if self._hinted and self._clock.now() >= self._rest_until:
-                    await self._clock.sleep(GATHER)
-                    self._hinted = False
-                    await self._read_all()
+                await each(list(self._parts.values()), self._api, self._clock, self._news)
             except Unreached:
                 tries += 1
-                self._hinted = True
                 self._rest_until = self._clock.now() + pause(tries, denied=False)
+                self.soon()
             else:
                 tries = 0
+                now = self._clock.now()
+                self._rest_until = now + max(REST, 4 * (now - begun))
+                self._leisure_until = max(self._rest_until, now + LEISURE)
 
-    async def _read_marked(self) -> None:
-        names, self._marked = self._marked, set()
-        parts = list(self._parts.values())
-        await each([one for one in parts if one.name in names or self._is_new(one)], self._api, self._clock, self._news)
+    def _of(self, touched: Iterable[Touched]) -> Iterator[Part]:
+        services = {one.service for one in touched if one.service}
+        nodes = {one.node for one in touched if not one.service}
+        for part in self._parts.values():
+            if part.name.lower() in services or (nodes and not nodes.isdisjoint(part.nodes)):
+                yield part
 
-    async def _read_all(self) -> None:
-        begun = self._clock.now()
-        await each(list(self._parts.values()), self._api, self._clock, self._news)
-        now = self._clock.now()
-        self._rest_until = now + max(REST, 4 * (now - begun))
+    def _sweep_at(self, moment: float) -> None:
+        if moment < self._due:
+            self._due = moment
+            self._nearer.set()
 
-    def _is_new(self, part: Part) -> bool:
-        return part.said is None and part.failure is None
-
-    async def _wait(self) -> None:
-        """For a hint or a mark, or until a hint from before may be heeded."""
-        wake = asyncio.ensure_future(self._wake.wait())
-        waits = {wake}
-        if self._hinted:
-            rest = max(self._rest_until - self._clock.now(), 0.0)
-            waits.add(asyncio.ensure_future(self._slept(rest)))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
-
-    async def _slept(self, seconds: float) -> Literal[True]:
-        await self._clock.sleep(seconds)
-        return True
+    async def _until_due(self) -> None:
+        while (rest := self._due - self._clock.now()) > 0:
+            self._nearer.clear()
+            waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._nearer.wait())]
+            if rest < inf:
+                waits.append(asyncio.ensure_future(self._clock.sleep(rest)))
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in waits:
+                    one.cancel()
 
 
 async def mend(api: Api, clock: Clock, parts: Mapping[str, Part], news: Callable[[Part], None]) -> None:

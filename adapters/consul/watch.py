@@ -1,24 +1,16 @@
 """One question whose answer is kept: what of ours stands in a Consul, and who claims to write there."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
-from adapters.consul.answer import PACE, Answer, Cursor
+from adapters.consul.answer import Answer, Cursor, pace
 from adapters.consul.client import Api
 from adapters.consul.part import Failure
 from bridge.errors import BridgeError, Denied
 
-BYTES: Final = 2_000_000
-"""That are read in a second, of one thing."""
-
-MOST: Final = 3.0
-"""Seconds between two questions about a large thing."""
-
 
 class Watch:
     """`value` is the last answer's; `known`: there was one. `version` is another whenever the value may be."""
-
-    hints: Final = False
 
     def __init__(self, what: str, ask: Callable[[int], Awaitable[Answer]]) -> None:
         """`what` is what messages call it."""
@@ -37,8 +29,8 @@ class Watch:
 
     @property
     def pace(self) -> float:
-        """Seconds until it is asked again: a large answer is not read with every change of a storm."""
-        return min(max(PACE, self._size / BYTES), MOST)
+        """Seconds until it is asked again."""
+        return pace(self._size)
 
     async def read(self) -> bool:
         """Read it now; whether it differs."""

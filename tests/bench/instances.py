@@ -16,14 +16,12 @@ from adapters.consul.settings import Settings
 from bridge.kit import Kit
 from bridge.runtime.clock import SystemClock
 from bridge.testing.ports import free_port
-from tests.bench.lone import REST, Case, Say, bridge, readers
+from tests.bench.lone import Case, Say, bridge, readers
 from tests.bench.report import Row, middle
 from tests.servers.consul.hand import Hand
 from tests.servers.consul.server import ROOT, Agent, find
 
 NODES = 100
-SWEPT = 6.0
-"""Seconds after which a sweep over all of them has been, and has rested."""
 
 _AT_ONCE = 64  # operations of a transaction
 _IDLE = 30.0  # seconds for which nothing happens
@@ -106,7 +104,7 @@ class Instances:
             await self._hand.put("txn", some)
 
 
-async def _lone(services: int, count: int, how: str, say: Say, rest: float = REST) -> list[Row]:
+async def _lone(services: int, count: int, how: str, say: Say) -> list[Row]:
     about = f"{services:,} services, {how}"
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
@@ -116,7 +114,7 @@ async def _lone(services: int, count: int, how: str, say: Say, rest: float = RES
             names = await instances.fill(services)
             xds = free_port()
             async with bridge(folder, xds, registry):
-                case = Case("W1-consul", about, names, count, rest)
+                case = Case("W1-consul", about, names, count)
                 rows = await readers(case, instances.add, xds, folder, say)
         stored = sorted(instances.writes)
         figures = {"p50 ms": middle(stored), "p99 ms": stored[len(stored) * 99 // 100], "changes": len(stored)}
@@ -128,9 +126,9 @@ def w1(quick: bool, runs: int, say: Say) -> list[Row]:
 
     The time begins before the request that registers the instance, so that it holds what Consul takes.
     """
-    few, many, count, slow = (20, MOST + 20, 5, 5) if quick else (100, 1_000, 100, 20)
+    few, many, count = (20, MOST + 20, 5) if quick else (100, 1_000, 100)
     rows = asyncio.run(_lone(few, count, "long polls", say))
-    return [*rows, *asyncio.run(_lone(many, slow, "hints and sweeps", say, SWEPT))]
+    return [*rows, *asyncio.run(_lone(many, count, "hints and sweeps", say))]
 
 
 async def _cold(services: int, idle: float, say: Say) -> dict[str, float]:

@@ -87,12 +87,12 @@ def _listens(port: int) -> bool:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def changes(make: Change, services: Sequence[str], count: int, appears: Appears, rest: float = REST) -> list[int]:
+async def changes(make: Change, services: Sequence[str], count: int, appears: Appears) -> list[int]:
     """Make lone changes and time each, in nanoseconds."""
     times = []
     choose = random.Random(1)
     for _ in range(count):
-        await asyncio.sleep(rest + choose.random() * 0.1)
+        await asyncio.sleep(REST + choose.random() * 0.1)
         service = choose.choice(services)
         address, at = await make(service)
         async with asyncio.timeout(30):
@@ -114,16 +114,12 @@ async def _cost(envoy: EnvoyProcess, path: str) -> float:
 
 
 class Case(NamedTuple):
-    """What is measured: how many changes of which services, under which name and circumstances.
-
-    `rest` are the seconds between two changes at least.
-    """
+    """What is measured: how many changes of which services, under which name and circumstances."""
 
     scenario: str
     about: str
     services: Sequence[str]
     changes: int
-    rest: float = REST
 
 
 async def readers(case: Case, make: Change, xds: int, folder: Path, say: Say) -> list[Row]:
@@ -152,7 +148,7 @@ async def through_client(make: Change, xds: int, services: Sequence[str], case: 
         async def appears(service: str, address: str) -> None:
             await client.until(lambda: f"{address}:8080" in client.hosts(service))
 
-        return await changes(make, services, case.changes, appears, case.rest)
+        return await changes(make, services, case.changes, appears)
 
 
 async def through_envoy(
@@ -185,7 +181,7 @@ async def through_envoy(
             while not (await _asked(envoy, page(service), address.encode()))[0]:
                 pass
 
-        times = await changes(make, services, case.changes, appears, case.rest)
+        times = await changes(make, services, case.changes, appears)
         page_ms = await _cost(envoy, page(services[0]))
         clusters_ms = await _cost(envoy, "/clusters")
         return times, {"one asking ms": page_ms, "/clusters ms": clusters_ms}

@@ -14,7 +14,8 @@ from bridge.testing.ports import free_port
 
 
 class Door:
-    """Speaks HTTP on `port`. `refuse` is the status that all questions get, 0 for none; `change` may alter headers.
+    """Speaks HTTP on `port`. `refuse` is the status that all questions get, 0 for none; `change` may alter headers;
+    what begins with `hides` is not known here.
 
     `lose` and `spoil` are for the next transaction: its answer does not arrive, or its content is made a bad one.
     """
@@ -22,6 +23,7 @@ class Door:
     def __init__(self, url: str) -> None:
         self.port = free_port()
         self.refuse = 0
+        self.hides = ""
         self.lose = self.spoil = False
         self.change: Callable[[str, CIMultiDict[str]], None] = lambda path, headers: None
         self.asked: Counter[str] = Counter()
@@ -63,6 +65,8 @@ class Door:
     async def _answer(self, request: web.Request, behind: aiohttp.ClientSession) -> web.StreamResponse:
         if self.refuse:
             return web.Response(status=self.refuse, text="Your IP is issuing too many concurrent connections")
+        if self.hides and request.path.startswith(self.hides):
+            return web.Response(status=404)
         headers = _passed(request.headers, "X-Consul-Token")
         asked = await request.read()
         writes = request.path == "/v1/txn" and b'"Service"' in asked

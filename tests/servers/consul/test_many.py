@@ -1,6 +1,7 @@
 """More services than one waits for one by one: hints and sweeps, connections, and what an ACL takes out of them."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from tests.servers.consul.server import Agent
 from tests.servers.observing import Observing, observing
 
 TWO = ["10.9.0.1:80", "10.9.0.2:80"]
-HINTS = ("catalog/services", "catalog/nodes", "health/state/critical")
+HINTS = ("catalog/services", "catalog/nodes", "health/state/critical", "health/state/warning")
+SUMMARY = "/v1/internal/ui/services"
 NODES = 'node_prefix "" { policy = "read" }'
 
 
@@ -57,10 +59,30 @@ async def many(hand: Hand, number: int) -> None:
         await hand.put("txn", operations[start : start + 64])
 
 
+async def take(held: AsyncExitStack, port: int, number: int) -> None:
+    """Hold so many connections to a server."""
+    for _ in range(number):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        held.callback(writer.close)
+
+
 def connections(own: Agent) -> int:
     """Those of this process to the server."""
     mine = psutil.Process().net_connections("tcp")
     return sum(1 for one in mine if one.raddr and one.raddr.port == own.port and one.status == psutil.CONN_ESTABLISHED)
+
+
+async def rested(door: Door) -> None:
+    """Until the sweep after the beginning has been; what is asked from then on is counted."""
+    while min(door.asked[f"/v1/health/service/many-{each}"] for each in range(140)) < 2 or door.open > len(HINTS):
+        await asyncio.sleep(0.1)
+    door.asked.clear()
+
+
+def read(door: Door) -> set[str]:
+    """The services that were asked for."""
+    asked = {path.removeprefix("/v1/health/service/") for path in door.asked if path.startswith("/v1/health/service/")}
+    return asked - {"consul"}
 
 
 def all_served(seen: Observing, number: int) -> bool:
@@ -85,18 +107,73 @@ async def test_as_many_as_are_followed_one_by_one_leave_room_in_the_two_hundred_
 async def test_where_nothing_changes_nothing_is_swept(
     own: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("client", "follow"):
-        monkeypatch.setattr(f"adapters.consul.{module}.WAIT", 2)
+    monkeypatch.setattr("adapters.consul.client.WAIT", 2)
     async with own.hand() as hand:
         await many(hand, 140)
         async with Door(own.url).opened() as door, observing(settings(door.url, tmp_path)) as seen:
             await seen.until(lambda: all_served(seen, 140))
-            await asyncio.sleep(3)  # until the first sweep has rested
-            door.asked.clear()
+            await rested(door)
             await seen.until(lambda: min(door.asked[f"/v1/{one}"] for one in HINTS) >= 3)
-            assert door.asked["/v1/health/service/many-7"] == 0
-            await hand.status("many-7", TWO[0], "critical")
-            await seen.until(lambda: Health.UNHEALTHY in {one.health for one in seen.endpoints("many-7")})
+            assert read(door) == set()
+            assert door.asked[SUMMARY] == 0
+
+
+async def test_of_many_services_those_are_read_that_have_changed(
+    own: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.consul.sweep.LEISURE", 3600.0)
+    async with own.hand() as hand:
+        await many(hand, 140)
+        async with Door(own.url).opened() as door, observing(settings(door.url, tmp_path)) as seen:
+            await seen.until(lambda: all_served(seen, 140))
+            await rested(door)
+
+            def health(name: str) -> set[Health | None]:
+                return {one.health for one in seen.endpoints(name)}
+
+            for status, said in (("warning", Health.DEGRADED), ("critical", Health.UNHEALTHY)):
+                await hand.status("many-7", TWO[0], status)
+                await seen.until(lambda said=said: said in health("many-7"))
+            await hand.status("many-7", TWO[0], "passing")
+            await seen.until(lambda: health("many-7") == {Health.HEALTHY})
+            node = {"CheckID": "serfHealth", "Name": "Serf Health Status", "Status": "critical"}
+            await hand.register({"Node": "vm-lone", "Address": "10.9.0.7", "Check": node})
+            await hand.say("many-8", "10.9.0.7:80", node="vm-lone")
+            await seen.until(lambda: Health.UNHEALTHY in health("many-8"))
+            await hand.register({"Node": "vm-lone", "Address": "10.9.0.7", "Check": {**node, "Status": "passing"}})
+            await seen.until(lambda: health("many-8") == {Health.HEALTHY})
+            assert read(door) == {"many-7", "many-8"}
+            await hand.say("new", *TWO)
+            await seen.until(lambda: seen.served("new") == TWO)
+            await hand.forget("many-9", TWO[0])
+            await seen.until(lambda: any(one.held for one in seen.endpoints("many-9")))
+            assert read(door) == {"many-7", "many-8", "many-9", "new"}
+
+
+async def test_a_change_that_no_summary_shows_is_found_among_all(own: Agent, tmp_path: Path) -> None:
+    async with own.hand() as hand:
+        await many(hand, 140)
+        async with Door(own.url).opened() as door, observing(settings(door.url, tmp_path)) as seen:
+            await seen.until(lambda: all_served(seen, 140))
+            await rested(door)
+            (one, *_) = await hand.get("catalog/service/many-7")
+            moved = {"ID": one["ServiceID"], "Service": "many-7", "Address": "10.9.0.1", "Port": 81}
+            await hand.register({"Node": one["Node"], "SkipNodeUpdate": True, "Service": moved})
+            await seen.until(lambda: "10.9.0.1:81" in seen.served("many-7"))
+            await seen.until(lambda: "many-139" in read(door))
+
+
+async def test_a_consul_without_a_summary_is_read_whole(own: Agent, tmp_path: Path) -> None:
+    async with own.hand() as hand:
+        await many(hand, 140)
+        async with Door(own.url).opened() as door:
+            door.hides = SUMMARY
+            async with observing(settings(door.url, tmp_path)) as seen:
+                await seen.until(lambda: all_served(seen, 140))
+                await rested(door)
+                await hand.say("many-7", "10.9.0.3:80")
+                await seen.until(lambda: "10.9.0.3:80" in seen.served("many-7"))
+                await seen.until(lambda: "many-139" in read(door))
 
 
 @pytest.mark.promise("R-12")
@@ -113,6 +190,31 @@ async def test_an_agent_that_allows_too_few_connections_says_so_and_removes_noth
             print(told[:2])
             assert any("http_max_conns_per_client" in one for one in told)
             assert all_served(seen, 100)
+
+
+@pytest.mark.promise("R-12", "law-1")
+async def test_a_neighbour_that_takes_nearly_all_connections_of_an_agent_costs_no_service_of_a_thousand(
+    own: Agent, tmp_path: Path
+) -> None:
+    """An agent counts by address, and refuses more than two hundred of one."""
+
+    def told() -> list[str]:
+        return [seen.reading.why, *seen.unread]
+
+    async with own.hand() as hand, AsyncExitStack() as neighbour:
+        await many(hand, 1_000)
+        async with observing(settings(own.url, tmp_path)) as seen:
+            await seen.until(lambda: all_served(seen, 1_000))
+            await take(neighbour, own.port, 198)
+            seen.refresh()
+            await seen.until(lambda: any("http_max_conns_per_client" in one for one in told()))
+            print(told()[:2])
+            assert all_served(seen, 1_000)
+            await neighbour.aclose()
+            await seen.until(lambda: not any(told()), 90)
+            await hand.say("many-7", "10.9.0.3:80")
+            await seen.until(lambda: "10.9.0.3:80" in seen.served("many-7"))
+            assert connections(own) <= 150
 
 
 @pytest.mark.promise("R-11", "S-16", "law-1")

@@ -214,8 +214,8 @@ def test_the_same_client_runs_on_both_packages(standing: Agent, tmp_path: Path, 
     command = [sys.executable, "-m", "tests.servers.consul.ask", str(place), standing.url]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert json.loads(said.stdout) == {
-        "package": str(place), "services": True, "nodes": True, "critical": True, "instances": True, "waited": True,
-        "leader": True,
+        "package": str(place), "services": True, "nodes": True, "checks": True, "summary": True, "instances": True,
+        "waited": True, "leader": True,
     }  # fmt: skip
 
 
