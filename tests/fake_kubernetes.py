@@ -16,6 +16,10 @@ from typing import Any, NamedTuple
 import yaml
 from aiohttp import web
 
+from adapters.kubernetes.access import Access
+from adapters.kubernetes.client import Api
+from bridge.kit import Clock
+from bridge.runtime.clock import SystemClock
 from bridge.testing.ports import free_port
 
 Object = dict[str, Any]
@@ -149,6 +153,17 @@ class FakeKubernetes:
                     if not self.silent:
                         await _say(response, "BOOKMARK", {"metadata": {"resourceVersion": str(seen)}})
         return response
+
+
+@contextlib.asynccontextmanager
+async def asking(kubeconfig: Path | None, clock: Clock | None = None, timeout: float = 5.0) -> AsyncIterator[Api]:
+    """A client of what the kubeconfig names."""
+    clock = clock or SystemClock()
+    api = Api("k8s", Access(kubeconfig, None, clock), clock, timeout)
+    try:
+        yield api
+    finally:
+        await api.close()
 
 
 def status(code: int, reason: str, message: str = "", headers: Mapping[str, str] | None = None) -> web.Response:
