@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from bridge.xds.messages import CDS, EDS, Interest, Request, Resource, Response
-from bridge.xds.session import BOTH, Session
+from bridge.xds.session import Session
+
+BOTH = frozenset((CDS, EDS))
 
 BAD = "bad"
 EMPTY = "empty"

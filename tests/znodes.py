@@ -27,7 +27,7 @@ class Znodes:
         self.fired: set[str] = set()
         self.asked: list[Operation] = []
         self._zxid = 0
-        self._stats: dict[str, Stat] = {"/": Stat(0, 0, 0, 0, 0)}
+        self._stats: dict[str, Stat] = {"/": Stat(0, 0, 0, 0)}
         self._watched: dict[str, set[str]] = {"children": set(), "data": set()}
 
     def make(self, path: str, data: bytes = b"", session: int = 0) -> None:
@@ -37,7 +37,7 @@ class Znodes:
             self.make(above)
         self._zxid += 1
         self.data[path] = data
-        self._stats[path] = Stat(0, self._zxid, self._zxid, session, 0)
+        self._stats[path] = Stat(0, self._zxid, session, 0)
         self._fire("data", path)
         self._fire("children", above)
 
@@ -45,7 +45,7 @@ class Znodes:
         self._zxid += 1
         self.data[path] = data
         before = self._stats[path]
-        self._stats[path] = before._replace(version=before.version + 1, modified=self._zxid)
+        self._stats[path] = before._replace(version=before.version + 1)
         self._fire("data", path)
 
     def remove(self, path: str) -> None:

@@ -15,8 +15,6 @@ class Stat(NamedTuple):
     """Of its data."""
     created: int
     """The transaction that made it: a node that was deleted and made anew has another."""
-    modified: int
-    """The transaction that last changed its data."""
     session: int
     """The session that an ephemeral node ends with, 0 of a persistent one."""
     children: int

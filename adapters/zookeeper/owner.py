@@ -323,7 +323,7 @@ def _answers(asked: operations.Multi, values: Sequence[Any]) -> Answer:
 
 
 def _stat(stat: Any) -> operations.Stat:
-    return operations.Stat(stat.version, stat.czxid, stat.mzxid, stat.ephemeralOwner, stat.numChildren)
+    return operations.Stat(stat.version, stat.czxid, stat.ephemeralOwner, stat.numChildren)
 
 
 def _refused(error: Exception) -> Refused:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bridge.errors import ConfigError
 from bridge.model import ServiceName
@@ -18,7 +18,6 @@ _FIELDS = ("namespace", "name", "port")
 _PIECE = re.compile(r"\{([^{}]*)\}")
 _PUNCTUATION = re.compile(r"[\W_]+")
 _PUNCTUATION_END = re.compile(r"[\W_]+$")
-_SAFE = "!$&'()*+,-./:;=@_~|"
 
 
 class Asked(NamedTuple):
@@ -75,10 +74,7 @@ class Names:
     def parse(self, text: str) -> Asked | None:
         """What `text` asks for, None when it is no name of this template; `xdstp://` names are understood too."""
         if text.startswith(_SCHEME):
-            found = _xdstp(text)
-            if found is None:
-                return None
-            text = found.id
+            text = _xdstp(text)
         fields = self._default.parse(text)
         if fields is not None:
             return Asked(ServiceName(**fields))
@@ -92,25 +88,11 @@ class Names:
         return Asked(ServiceName(**fields), number) if 0 < number < 65_536 and str(number) == port else None
 
 
-def canonical(text: str) -> str:
-    """An `xdstp://` name with its context parameters sorted, by which equal questions are told; others as they are."""
-    found = _xdstp(text) if text.startswith(_SCHEME) else None
-    if found is None:
-        return text
-    query = "&".join(f"{quote(key, safe=_SAFE)}={quote(value, safe=_SAFE)}" for key, value in found.context)
-    path = f"xdstp://{found.authority}/{found.type}/{quote(found.id, safe=_SAFE)}"
-    return f"{path}?{query}" if query else path
+def _xdstp(text: str) -> str:
+    """The id of `xdstp://authority/type/id?context`, "" when it is not one of a type that is served.
 
-
-class _Xdstp(NamedTuple):
-    authority: str
-    type: str
-    id: str
-    context: tuple[tuple[str, str], ...]
-
-
-def _xdstp(text: str) -> _Xdstp | None:
-    """The parts of `xdstp://authority/type/id?context`, None when it is not one of a type that is served."""
+    The parameters of its context may stand in any order, each once; they choose nothing.
+    """
     try:
         parts = urlsplit(text)
         slash, _, rest = parts.path.partition("/")
@@ -120,12 +102,10 @@ def _xdstp(text: str) -> _Xdstp | None:
             parts.query, keep_blank_values=True, strict_parsing=bool(parts.query), errors="strict", max_num_fields=64
         )
     except ValueError:
-        return None
-    if parts.scheme != "xdstp" or slash or parts.fragment or type_ not in _TYPES or not id_:
-        return None
-    if len({key for key, _ in context}) < len(context):
-        return None
-    return _Xdstp(parts.netloc, type_, id_, tuple(sorted(context)))
+        return ""
+    if parts.scheme != "xdstp" or slash or parts.fragment or type_ not in _TYPES:
+        return ""
+    return id_ if len({key for key, _ in context}) == len(context) else ""
 
 
 class _Form:

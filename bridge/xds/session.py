@@ -12,8 +12,6 @@ from bridge.xds.partial import Partial
 from bridge.xds.subscription import Status
 from bridge.xds.whole import Whole
 
-BOTH = frozenset((CDS, EDS))
-
 
 class Session:
     """One stream.

@@ -15,9 +15,6 @@ from bridge.testing.ports import free_port
 from tests.bench.golang import NoGoError, build
 from tests.bench.report import Row, middle
 
-START = 120.0
-"""Seconds for a server to say that it is ready."""
-
 Measured = dict[str, Any]
 
 

@@ -17,7 +17,6 @@ from tests.envoy.harness import Bridge, until
 PAYMENTS = "shop/payments"
 OURS, THEIRS = Authority("ours"), Authority("theirs")
 ENVOY = OURS.pair("envoy")
-PATIENT = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 200)]
 
 
 @pytest.fixture

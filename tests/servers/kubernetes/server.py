@@ -62,11 +62,6 @@ class ApiServer:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    @property
-    def pids(self) -> tuple[int, int]:
-        """The process ids of etcd and of kube-apiserver."""
-        return self._etcd.pid, self._api.pid
-
     async def start(self) -> None:
         """Start both, with the data of before where there is some, and wait until a namespace can be made."""
         if not self._prepared:
