@@ -120,7 +120,10 @@ class Tree:
         namespace = names.normalised(_filled(self.mapped.namespace, said))
         if self.mapped.namespaces is not None and namespace not in self.mapped.namespaces:
             return None
-        service = ServiceName(namespace, names.normalised(spelled))
+        try:
+            service = ServiceName(namespace, names.normalised(spelled))
+        except ValueError as error:
+            raise ValueError(f"{error}; `names:` gives it one of its own") from None
         return Found(path, service, f"{_filled(self.mapped.namespace, said)}/{spelled}", locality, metadata)
 
     def meets(self, other: "Tree", *, within: bool = False) -> bool:

@@ -12,6 +12,7 @@ from bridge.kit.settings import ConfigPath, Duration, Secret, Strict
 from bridge.kit.tls import TlsSettings
 
 PORT: Final = 2181
+EXAMPLE: Final = "zk1:2181,zk2:2181/app"
 
 
 def _hosts(text: str) -> str:
@@ -20,10 +21,13 @@ def _hosts(text: str) -> str:
     made = []
     for one in hosts.split(","):
         said = one.strip()
-        host, port = host_port(said if re.search(r":[^\]]*$", said) else f"{said}:{PORT}")
+        try:
+            host, port = host_port(said if re.search(r":[^\]]*$", said) else f"{said}:{PORT}")
+        except ValueError as error:
+            raise ValueError(f"{error}; write such as {EXAMPLE}") from None
         made.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     if slash and not re.fullmatch(r"(?:[^/\s]+/?)+", chroot):
-        raise ValueError(f"{excerpt(slash + chroot)} is no chroot; write such as zk1:2181,zk2:2181/app, or no slash")
+        raise ValueError(f"{excerpt(slash + chroot)} is no chroot; write such as {EXAMPLE}, or no slash")
     return ",".join(made) + (slash + chroot.rstrip("/") if chroot else "")
 
 

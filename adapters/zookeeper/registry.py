@@ -16,7 +16,10 @@ from bridge.kit import Clock
 from bridge.model import Service
 
 CONNECT: Final = 3.0
-"""Seconds until it is told why there is no connection, where that is known; else two sessions."""
+"""Seconds until it is told why there is no connection, where that is known."""
+
+UNKNOWN: Final = 6.0
+"""The same, where it is not: what accepts connections and does not answer is known for it after a whole session."""
 
 WHOLE: Final = 300.0
 """Seconds between two readings of everything, which need no watch; replicas do not do it together."""
@@ -169,9 +172,8 @@ class ZooKeeper:
         self._looked_at = self._clock.now()
 
     def _give_up(self, line: Line, begun: float) -> None:
-        """Before the first view: tell why there is none, once that is known or should be."""
-        waited = self._clock.now() - begun
-        if line.lost is not None and waited >= (CONNECT if line.known else 2 * self._access.session):
+        """Before the first view: tell why there is none, once there should be one, and again when more is known."""
+        if line.lost is not None and self._clock.now() - begun >= (CONNECT if line.known else UNKNOWN):
             self._raise(line.lost)
 
     def _raise(self, error: BridgeError) -> None:

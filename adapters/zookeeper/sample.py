@@ -44,7 +44,7 @@ async def sample(access: Access, trees: Sequence[tuple[str, Tree, Dialect]], clo
         if client.end is not None:
             raise
         why = client.why or "no server answers"
-        raise Unavailable(f"{place}: {why}; correct `hosts` or `tls`, or see to the servers") from None
+        raise Unavailable(f"{place}: {why}; correct `hosts`, or see to the servers") from None
     finally:
         await client.close()
 

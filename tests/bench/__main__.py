@@ -37,6 +37,7 @@ SCENARIOS = {
     "W5": Scenario("fanout", "w5", "one change in a service of 1,000 endpoints → 1,000 subscribers"),
     "W8-kubernetes": Scenario("cluster", "w8", "a whole Kubernetes cluster, read from nothing"),
     "W8-zookeeper": Scenario("znodes", "w8", "the first view of 10,000 znodes in 1,000 services"),
+    "W10-zookeeper": Scenario("frozen", "w10", "a ZooKeeper that is frozen and goes on"),
     "W12-zookeeper": Scenario("znodes", "w12", "a thousand records written into a real ZooKeeper, and one changed"),
     "W8-consul": Scenario("instances", "w8", "the first view of 10,000 instances in 1,000 services, and idle after it"),
     "W12-consul": Scenario("registrations", "w12", "ten thousand instances written into a real Consul, and changed"),

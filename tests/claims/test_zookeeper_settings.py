@@ -83,6 +83,7 @@ def test_hosts_are_read_as_zookeeper_writes_them(hosts: str, read: str) -> None:
         (SMALL.replace("zk1", "zk1:2181//") + TREES, "bridge.yaml:3: hosts: '//' is no chroot"),
         (SMALL.replace("zk1", "2001:db8::1") + TREES, "an IPv6 address with a port stands in brackets"),
         (SMALL.replace("zk1", "zk1,,zk2") + TREES, "bridge.yaml:3: hosts: "),
+        (SMALL.replace("zk1", "zk1 zk2") + TREES, "host name; write such as zk1:2181,zk2:2181/app"),
         (
             SMALL + "trees: [{path: '/s/{name}', dialect: eureka}]\n",
             "bridge.yaml:5: trees[0].dialect: must be 'curator'",

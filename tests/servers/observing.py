@@ -8,6 +8,7 @@ from bridge.adapter import Source
 from bridge.config import removals, screening
 from bridge.kit import Kit
 from bridge.kit.settings import RegistrySettings
+from bridge.merge import Catalog
 from bridge.model import Endpoint, SourceName
 from bridge.runtime.clock import SystemClock
 from bridge.runtime.engine import Engine, EngineSettings, EngineSource
@@ -42,9 +43,13 @@ class Observing:
     def how(self) -> str:
         return self.reading.observation.how if self.reading.observation is not None else ""
 
+    @property
+    def catalog(self) -> Catalog:
+        return self._engine.catalog.value
+
     def endpoints(self, service: str) -> tuple[Endpoint, ...]:
         """Those of `shop/SERVICE`, as they are served."""
-        merged = self._engine.catalog.value.services.get(name(f"shop/{service}"))
+        merged = self.catalog.services.get(name(f"shop/{service}"))
         return tuple(merged.endpoints()) if merged is not None else ()
 
     def served(self, service: str) -> list[str]:
@@ -63,11 +68,11 @@ class Observing:
 
 
 @asynccontextmanager
-async def observing(made: RegistrySettings) -> AsyncIterator[Observing]:
-    """Until the context ends."""
+async def observing(made: RegistrySettings, *, garbage: bool = False) -> AsyncIterator[Observing]:
+    """Until the context ends; `garbage`: Python's is taken in hand, as a bridge that is a process of its own does."""
     clock, name = SystemClock(), SourceName(made.name)
     source = EngineSource(name, True, made.open(Kit(name, clock)), removals(made), screening(made))
-    how = EngineSettings(settle=0.01, start_wait=10, snapshot=None, max_age=3600, garbage=False)
+    how = EngineSettings(settle=0.01, start_wait=10, snapshot=None, max_age=3600, garbage=garbage)
     engine = Engine([source], how, clock, lambda _: None, probe=closed)
     engine.open()
     task = asyncio.create_task(engine.run())

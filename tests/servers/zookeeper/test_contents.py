@@ -221,6 +221,41 @@ async def test_a_service_that_is_deleted_and_made_again_is_read_again(
         await seen.until(lambda: "10.0.1.20:80" in seen.served("web"))
 
 
+async def test_the_parts_of_a_path_say_namespace_name_labels_and_locality(
+    standing: ZooKeeper, hand: Hand, root: str
+) -> None:
+    mapping = {
+        "path": f"{root}/{{region}}/{{zone}}/{{role}}/{{env}}/*/{{job}}", "name": "{job}", "namespace": "{role}",
+        "namespaces": ["shop", "payments"], "where": {"env": ["prod", "canary"]}, "labels": ["env"],
+        "locality": {"region": "{region}", "zone": "{zone}"}, "names": {"Old_Cart": "shop/cart"}, "dialect": "plain",
+    }  # fmt: skip
+    for path in (
+        "eu/dc1/shop/prod/v1/Web_Shop/10.0.0.1:80",
+        "eu/dc2/shop/canary/v2/Web_Shop/10.0.0.2:80",
+        "eu/dc1/shop/test/v1/Web_Shop/10.0.0.3:80",
+        "eu/dc1/admin/prod/v1/Web_Shop/10.0.0.4:80",
+        "us/dc9/payments/prod/v1/Old_Cart/10.0.0.5:80",
+    ):
+        await hand.make(f"{root}/{path}")
+
+    def said() -> dict[str, list[tuple[str, str, str]]]:
+        return {
+            str(of): sorted(
+                (str(one.id), "/".join(one.locality[:2]), dict(one.metadata)["env"]) for one in each.endpoints()
+            )
+            for of, each in seen.catalog.services.items()
+        }
+
+    web = [("10.0.0.1:80", "eu/dc1", "prod"), ("10.0.0.2:80", "eu/dc2", "canary")]
+    cart = [("10.0.0.5:80", "us/dc9", "prod")]
+    async with observing(settings(standing.hosts, [mapping])) as seen:
+        await seen.until(lambda: said() == {"shop/web-shop": web, "shop/cart": cart})
+        await hand.make(f"{root}/ap/dc5/shop/prod/v7/Web_Shop/10.0.0.6:80")
+        web.append(("10.0.0.6:80", "ap/dc5", "prod"))
+        await seen.until(lambda: said() == {"shop/web-shop": sorted(web), "shop/cart": cart})
+        assert not seen.problems
+
+
 async def test_a_chroot_that_is_not_there_is_told(standing: ZooKeeper) -> None:
     async with observing(settings(f"{standing.hosts}/no/such")) as seen:
         await seen.until(lambda: seen.reading.lost is not None)

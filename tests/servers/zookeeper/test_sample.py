@@ -102,5 +102,5 @@ async def test_no_server_is_one_line(tmp_path: Path) -> None:
     code, said, whole = await check(tmp_path, f"127.0.0.1:{port}", {"path": "/services/{name}", "dialect": "curator"})
     assert code == 1
     assert said == [
-        f"zk: zookeeper 127.0.0.1:{port}: nobody listens on that port; correct `hosts` or `tls`, or see to the servers"
+        f"zk: zookeeper 127.0.0.1:{port}: nobody listens on that port; correct `hosts`, or see to the servers"
     ], whole
