@@ -37,8 +37,11 @@ class Watch:
         return self._take(await self._ask(0))
 
     async def poll(self, _: Api) -> tuple[bool, bool]:
-        """Wait for what is newer; whether it differs, and whether the index has gone back."""
-        answer = await self._ask(self.cursor.index)
+        """Wait for what is newer; whether it differs, and whether the index has gone back.
+
+        After an error it is read at once: where nothing was ever written, as after a wipe, any index waits.
+        """
+        answer = await self._ask(self.cursor.index if self.failure is None else 0)
         back = self.cursor.follow(answer.index)
         return self._take(answer), back
 
