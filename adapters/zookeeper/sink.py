@@ -19,6 +19,7 @@ from adapters.zookeeper.operations import (
     Check,
     Children,
     Create,
+    Exists,
     Get,
     Listing,
     Multi,
@@ -28,6 +29,7 @@ from adapters.zookeeper.operations import (
     Put,
     Refused,
 )
+from adapters.zookeeper.parents import emptied
 from adapters.zookeeper.target import TreeTarget, Write
 from bridge.adapter import Change, Claim, Holding, Holdings, Problem, Record, RecordKey, Remove, Target
 from bridge.errors import BridgeError, Conflict, Denied, Rejected, Unavailable
@@ -92,10 +94,12 @@ class Sink:
             async with self._besides:
                 for beside in write.beside:
                     await self._beside(target, beside, where)
-        refused = await self._commit(one, change, write, where)
-        if write.once and refused is not None:
-            self._tried[target].discard(key)
         if isinstance(change, Remove):
+            refused = await self._remove(one, write, where)
+            self._tried[target].discard(key)
+        else:
+            refused = await self._commit(one, change, write, where)
+        if write.once and refused is not None:
             self._tried[target].discard(key)
         if refused is not None:
             raise self._reaction(refused, where)
@@ -186,24 +190,40 @@ class Sink:
 
     async def _commit(self, one: TreeTarget, change: Change, write: Write, where: str) -> Refused | None:
         """Make it, with the znodes above it that are not known to be there; what the server did not do, and why."""
-        above = [path for path in one.above(write.parent) if path not in self._made]
-        for _ in range(TIMES):
-            makes = tuple(Create(path) for path in above) if write.creates else ()
+        every = one.above(write.parent, noted=one.target in self._fences)
+        above = [parent for parent in every if not one.stands(parent) and parent.path not in self._made]
+        standing: set[str] = set()
+        for _ in range(TIMES + 2 * len(every)):
+            makes = [part for parent in above for part in parent.made(self._acl, standing)]
             refused = await self._fenced(one.target, (*makes, *write.parts), where)
             if refused is None:
-                self._made.update(above)
+                self._made.update(standing, (parent.path for parent in above))
                 return None
+            part = (*makes, *write.parts)[refused.part]
             if refused.part < len(makes) and refused.word == EXISTS:
-                self._made.add(above.pop(refused.part))
+                standing.add(part.path)
+                above = [parent for parent in above if parent.path not in standing]
             elif refused.word == EXISTS and (passed := await self._passed(write)):
                 write = one.write(change, passed)
-            elif refused.word == NO_NODE and isinstance((*makes, *write.parts)[refused.part], Create):
+            elif refused.word == NO_NODE and isinstance(part, Create):
                 self._made.clear()
-                above = []
-                await self._parents(write.parent, one.target, where)
+                above, standing = every, set()
             else:
                 return refused
         raise Conflict(f"{where}: what is above it is made and deleted again and again; it is observed again")
+
+    async def _remove(self, one: TreeTarget, write: Write, where: str) -> Refused | None:
+        """Remove it, and with the last one of a service what we made above that; what was not done, and why."""
+        above = one.above(write.parent, noted=one.target in self._fences)[::-1]
+        noted = [parent for parent in above if parent.note]
+        looks = [Exists(path) for parent in noted for path in (parent.path, parent.note)]
+        gone = emptied(noted, await self._ask(*looks)) if looks else []
+        ends = [part for parent in gone for part in parent.unmade()]
+        refused = await self._fenced(one.target, (*write.parts, *ends), where)
+        if refused is not None and refused.part >= len(write.parts):  # somebody came there, or may not be sent away
+            return await self._fenced(one.target, write.parts, where)
+        self._made.difference_update(parent.path for parent in gone)
+        return refused
 
     async def _passed(self, write: Write) -> str:
         """The numbered name that somebody has who does not say what we would; "" where there is none.

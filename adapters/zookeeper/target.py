@@ -12,6 +12,7 @@ from adapters.zookeeper.dialects.dialect import Beside, Node, Said, Spelled, Wri
 from adapters.zookeeper.members import OF_ANOTHER, Revision
 from adapters.zookeeper.mirror import Mirror
 from adapters.zookeeper.operations import ANY, OPEN, Acl, Create, Delete, Part, Put
+from adapters.zookeeper.parents import Parent, parents
 from adapters.zookeeper.paths import Tree
 from bridge.adapter import Change, Holding, Problem, Record, Remove, Target
 from bridge.kit.place import excerpt
@@ -98,12 +99,17 @@ class TreeTarget:
             return Write((self._delete(stands), self._create(path, node)), parent, stands, "", beside)
         return Write((self._create(path, node), self._delete(stands)), parent, stands, "", beside, node.numbered)
 
-    def above(self, parent: str) -> list[str]:
-        """The znodes down to this one that are not known to be there, the highest first."""
+    def above(self, parent: str, *, noted: bool) -> list[Parent]:
+        """The znodes down to this one, the highest first; `noted` says that there is a claim to note them below."""
         parts = parent[1:].split("/")
-        first = self.tree.root.count("/") + 1 if self.mirror.rooted else 1
-        paths = ("/" + "/".join(parts[:end]) for end in range(first, len(parts) + 1))
-        return [path for path in paths if not self.mirror.knows(path)]
+        paths = ["/" + "/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        return parents(self.tree, paths, self.owner, self.target, noted=noted and self.dialect.vanishes)
+
+    def stands(self, parent: Parent) -> bool:
+        """Whether it is known to be there."""
+        if self.mirror.rooted and not parent.path.startswith(f"{self.tree.root}/"):
+            return True
+        return self.mirror.knows(parent.path)
 
     def _spelled(self, service: ServiceName) -> Spelled:
         """The name as its readers know it, which need not be the last part of the path."""

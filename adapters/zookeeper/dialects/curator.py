@@ -41,6 +41,7 @@ class Curator(Written):
     name: ClassVar[str] = "curator"
     branches: ClassVar = (Branch(changes=True),)
     in_place: ClassVar[bool] = True
+    vanishes: ClassVar[bool] = True  # who registers there makes containers, which servers delete
     places: ClassVar[Places] = Places.NONE
 
     def is_member(self, branch: str, name: str) -> bool:

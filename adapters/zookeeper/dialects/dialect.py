@@ -187,6 +187,9 @@ class Written(Dialect):
     heaviest: ClassVar[int] = 65_535
     """The highest weight that its readers take."""
 
+    vanishes: ClassVar[bool] = False
+    """Whether its readers live with a service's znode that is deleted when it is empty, and made again."""
+
     apart: ClassVar[bool] = False
     """Whether a weight other than 1 stands in a znode of its own, which names the member."""
 

@@ -3,8 +3,8 @@
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import Any, ClassVar
 
 from adapters.zookeeper.claims import ROOT
 from adapters.zookeeper.fitting import reduced
@@ -28,6 +28,10 @@ class ZooKeeperBench(Bench):
     settings = Settings
     patience = 30.0
     fences = True
+    below: ClassVar[str] = "{name}"
+    """Where services stand below the root, one variable a part."""
+    where: ClassVar[Mapping[str, str]] = {}
+    """Which values variables have besides the name."""
 
     def __init__(self, hand: Hand, proxy: FaultProxy, dialect: str = "curator", **more: Any) -> None:
         """`more` are further keys of the export."""
@@ -144,7 +148,8 @@ class ZooKeeperBench(Bench):
         return export
 
     def _settings(self) -> Settings:
-        place = {"path": f"{self.root}/{{name}}", "dialect": self._dialect, "ports": {"default": "http"}}
+        place: dict[str, Any] = {"dialect": self._dialect, "ports": {"default": "http"}, "where": self.where}
+        place["path"] = f"{self.root}/{self.below}"
         if self._dialect.startswith("dubbo"):
             place["dubbo"] = {"protocol": "http"}
         export = {**place, "services": ["*/*"], "from": ["vms"], "namespace": "shop", **self._more}

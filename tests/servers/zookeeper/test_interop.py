@@ -103,6 +103,24 @@ async def test_what_is_written_is_listed_and_watched_by_curator(
         await peer.until_seen("web")
 
 
+@pytest.mark.parametrize(("dialect", "kind"), [("curator", ANY), ("spring", SPRING), ("dubbo-app", DUBBO)])
+async def test_who_watches_a_service_of_curators_sees_it_come_back_when_its_znode_was_gone(
+    fleet: Fleet, hand: Hand, proxy: FaultProxy, dialect: str, kind: str
+) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy, dialect)
+    async with fleet.curator(bench.root, kind) as peer, writing(bench) as wrote:
+        await wrote.say(WEB)
+        made = (await hand.stat(f"{bench.root}/web")).czxid
+        await peer.do("watch", name="web")
+        await peer.until_seen("web", ONE, TWO, THREE)
+        await wrote.say(Service.of(WEB.name, []))
+        await peer.until_seen("web")
+        assert await peer.do("list", name="web") == []
+        await wrote.say(WEB)
+        await peer.until_seen("web", ONE, TWO, THREE)
+        assert (await hand.stat(f"{bench.root}/web")).czxid != made, "it was gone"
+
+
 async def test_a_client_of_spring_has_uri_status_weight_and_metadata_of_what_is_written(
     fleet: Fleet, hand: Hand, proxy: FaultProxy
 ) -> None:

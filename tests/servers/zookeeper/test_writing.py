@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.zookeeper.settings import Settings
-from bridge.adapter import Put, Remove, Sink
+from bridge.adapter import Holding, Put, Remove, Sink
 from bridge.errors import Conflict, Rejected
 from bridge.kit import Kit
 from bridge.kit.mark import Mark
@@ -212,7 +212,7 @@ async def test_where_we_are_known_only_we_may_change_our_records_and_everybody_r
     views = made.observe()
     view = await anext(views)
     assert view.held[target].holdings == {}
-    records, _ = made.fit(target, Service.of(ServiceName("shop", "web"), [Endpoint("10.0.0.1", PORTS)]), None)  # type: ignore[arg-type]
+    records, _ = made.fit(target, Service.of(ServiceName("shop", "web"), [Endpoint("10.0.0.1", PORTS)]), Holding())  # type: ignore[arg-type]
     await made.apply(target, Put(records[0], None))  # type: ignore[arg-type]
     await views.aclose()  # type: ignore[attr-defined]
     (name,) = await hand.names(f"{root}/web")
