@@ -184,31 +184,32 @@ class Decisions:
         self._problem = problem
 
     def _living(self, document: Document) -> Document:
-        """Without what has expired."""
+        """Without what has expired; of what is in no document any more nothing is remembered."""
+        before, self._ends = self._ends, {}
+
+        def lives(key: tuple[object, ...], wall: float) -> bool:
+            self._ends[key] = before[key] if key in before else self._end(key[0], wall)
+            return self._ends[key] > self._clock.now()
+
         return Document(
             document.version,
-            {key: at for key, at in document.accepted.items() if self._lives(("accepted", *key, at), at + EXPIRES)},
-            {key: at for key, at in document.health.items() if self._lives(("health", key, at), at + EXPIRES)},
-            {key: until for key, until in document.frozen.items() if self._lives(("frozen", key, until), until)},
-            {key: at for key, at in document.removals.items() if self._lives(("removals", *key, at), at + EXPIRES)},
+            {key: at for key, at in document.accepted.items() if lives(("accepted", *key, at), at + EXPIRES)},
+            {key: at for key, at in document.health.items() if lives(("health", key, at), at + EXPIRES)},
+            {key: until for key, until in document.frozen.items() if lives(("frozen", key, until), until)},
+            {key: at for key, at in document.removals.items() if lives(("removals", *key, at), at + EXPIRES)},
         )
 
-    def _lives(self, key: tuple[object, ...], wall: float) -> bool:
-        return self._end(key, wall) > self._clock.now()
-
-    def _end(self, key: tuple[object, ...], wall: float) -> float:
-        """The monotonic moment of what was the moment `wall` when it was first seen."""
-        if key not in self._ends:
-            rest = wall - self._clock.wall()
-            self._ends[key] = self._clock.now() + (rest if key[0] == "frozen" else min(rest, EXPIRES))
-        return self._ends[key]
+    def _end(self, kind: object, wall: float) -> float:
+        """The monotonic moment of what is the moment `wall` now that it is first seen."""
+        rest = wall - self._clock.wall()
+        return self._clock.now() + (rest if kind == "frozen" else min(rest, EXPIRES))
 
     def _enforce(self) -> None:
         living = self._living(self._document)
         accepted: dict[SourceName, dict[tuple[ServiceName, EndpointId], float]] = {}
         for (source, service, endpoint), at in living.accepted.items():
             accepted.setdefault(source, {})[service, endpoint] = at
-        frozen = {name: self._end(("frozen", name, until), until) for name, until in living.frozen.items()}
+        frozen = {name: self._ends["frozen", name, until] for name, until in living.frozen.items()}
         removals: dict[SourceName, dict[Target, dict[tuple[ServiceName, EndpointId], float]]] = {}
         for (registry, target, service, endpoint), at in living.removals.items():
             removals.setdefault(registry, {}).setdefault(target, {})[service, endpoint] = at

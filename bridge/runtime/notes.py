@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from bridge.adapter import Note, Teller
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Denied, Unavailable
 from bridge.kit import Clock
 from bridge.model import ServiceName
 from bridge.plan import Withheld
@@ -82,7 +82,7 @@ class Notes:
             self._alarm.set(when)
 
     async def _look(self) -> None:
-        """Note what is to be noted now, and be back when the next one is due."""
+        """Note what is to be noted now, and be back when the next one is due; nothing where nothing can be noted."""
         now = self._clock.now()
         standing = {_Key(one.service, one.kind): one for one in notes(self._cell.value)}
         self._told = {key: told for key, told in self._told.items() if key in standing or now < told.at + REPEAT}
@@ -102,7 +102,7 @@ class Notes:
         return told.at + (REPEAT if told.text == text else SOONEST)
 
     async def _tell(self, key: _Key, note: Note) -> bool:
-        """Whether it was noted."""
+        """Whether others can be noted; one that will not do, or may not stand there, is as good as noted."""
         await self._bucket.take()
         try:
             await within(self._clock, PATIENCE, self._sink.tell(self._cell.value.target, note))
@@ -111,8 +111,10 @@ class Notes:
             if why != self._failing:
                 _log.info("not noted", to=self._place, service=str(note.service), why=why)
             self._failing = why
-            return False
-        self._failing = ""
+            if isinstance(error, Unavailable | TimeoutError) or (isinstance(error, Denied) and error.whole):
+                return False
+        else:
+            self._failing = ""
         self._told[key] = _Told(note.text, self._clock.now())
         return True
 

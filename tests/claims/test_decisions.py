@@ -68,6 +68,16 @@ async def test_without_a_folder_decisions_last_as_long_as_the_process() -> None:
     assert (await loaded(None, clock)).current.value == {}
 
 
+async def test_what_was_decided_long_ago_takes_no_room() -> None:
+    clock = FakeClock()
+    decisions = await loaded(None, clock)
+    for number in range(20):
+        await decisions.accept(VMS, [(name("shop/web"), eid(f"10.0.0.{number}:80"))], clock.wall())
+        await decisions.freeze(VMS, clock.wall() + 60)
+        await clock.advance(EXPIRES + 1)
+    assert len(decisions._ends) <= 2
+
+
 async def test_an_accepted_hold_expires_after_an_hour_and_a_freeze_at_its_end(tmp_path: Path) -> None:
     clock = FakeClock()
     decisions = await loaded(tmp_path, clock)

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from bridge.adapter import Note, RecordKey, Target
-from bridge.errors import Rejected, Unavailable
+from bridge.errors import BridgeError, Conflict, Denied, Rejected, Unavailable
 from bridge.model import Service
 from bridge.runtime.election import Term
 from bridge.runtime.notes import REPEAT, SOONEST
@@ -23,11 +25,12 @@ class Told(MemoryRegistry):
         super().__init__(*said, **more)
         self.notes: list[str] = []
         self.error: Exception | None = None
+        self.errors: dict[str, BridgeError] = {}  # by service
 
     async def tell(self, target: Target, note: Note) -> None:
         assert target == ONLY
-        if self.error is not None:
-            raise self.error
+        if error := self.errors.get(str(note.service), self.error):
+            raise error
         self.notes.append(f"{note.service} {note.kind}: {note.text}")
 
 
@@ -112,6 +115,19 @@ async def test_what_cannot_be_noted_is_noted_another_time_and_said_once() -> Non
         out.error = None
         await clock.advance(SOONEST + 1)
         assert len(out.notes) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [Rejected("out: too long"), Conflict("out: no such namespace"), Denied("out: not there", whole=False)]
+)
+async def test_one_that_cannot_be_noted_keeps_no_other_from_being_noted(error: BridgeError) -> None:
+    clock, vms, out = FakeClock(), MemoryRegistry(service("shop/api", *hosts(2)), WEB), told()
+    take(out, "shop/api", "shop/web")
+    out.errors["shop/api"] = error
+    async with writing(clock, out, vms=vms) as run:
+        await clock.advance(REPEAT - SOONEST)
+        assert [one.partition(":")[0] for one in out.notes] == ["shop/web taken"]
+        assert len([one for one in run.log if one["event"] == "not noted"]) == 1
 
 
 async def test_many_notes_are_a_trickle() -> None:
