@@ -22,7 +22,7 @@ RETRY = 30.0
 """Seconds after which a name that did not resolve is asked for again, at most; the first time sooner."""
 
 NAMES = 10_000
-"""Names of one source that are followed; endpoints of further ones are left out."""
+"""Names of one source that are followed; endpoints of further ones are left out until there is room."""
 
 ADDRESSES = 64
 """Addresses of one name that are taken."""
@@ -32,7 +32,6 @@ SHOWN = 500
 
 _PATIENCE = 5.0
 _NONE: frozenset[str] = frozenset()
-_TOO_MANY = f"more than {NAMES} names to follow; its endpoints are left out"
 
 _log = structlog.get_logger("bridge.resolve")
 
@@ -63,6 +62,7 @@ class Resolver:
         self._lookup = lookup
         self._moved = moved
         self._names: dict[str, _Name] = {}
+        self._beyond: dict[str, None] = {}  # the names for which there is no room
         self._users: dict[str, set[ServiceName]] = {}
         self._used: dict[ServiceName, frozenset[str]] = {}
         self._said: Services = Table()
@@ -129,17 +129,21 @@ class Resolver:
         self._news = self._news or hosts != before
         for host in sorted(hosts - before):
             self._users.setdefault(host, set()).add(service)
-            if host not in self._names and len(self._names) < NAMES:
-                task = self._group.create_task(self._follow(host)) if self._group else None
-                self._names[host] = _Name(task)
+            if host not in self._names:
+                self._beyond.setdefault(host)
         for host in before - hosts:
             users = self._users[host]
             users.discard(service)
             if not users:
                 del self._users[host]
+                self._beyond.pop(host, None)
                 name = self._names.pop(host, None)
                 if name is not None and name.task is not None:
                     name.task.cancel()
+        while self._beyond and len(self._names) < NAMES:
+            host = next(iter(self._beyond))
+            del self._beyond[host]
+            self._names[host] = _Name(self._group.create_task(self._follow(host)) if self._group else None)
         if hosts:
             self._used[service] = hosts
         else:
@@ -155,11 +159,16 @@ class Resolver:
                     literal.setdefault(endpoint.id, endpoint)
         return Service.of(service.name, literal.values(), service.metadata)
 
+    def _why(self, host: str) -> str:
+        """What is wrong with a name, "" when nothing is."""
+        name = self._names.get(host)
+        return name.why if name is not None else f"more than {NAMES} names to follow; its endpoints are left out"
+
     def _told(self) -> tuple[Problem, ...]:
         problems = [
-            Problem("name", host, self._names[host].why if host in self._names else _TOO_MANY, min(users), len(users))
+            Problem("name", host, why, min(users), len(users))
             for host, users in sorted(self._users.items())
-            if host not in self._names or self._names[host].why
+            if (why := self._why(host))
         ]
         if len(problems) <= SHOWN:
             return tuple(problems)

@@ -122,7 +122,7 @@ class Resources:
             topic = self._topics[type_url, name, node] = _Topic(type_url, name, node, self._names.parse(name))
             if topic.asked is not None:
                 known = self._known.setdefault(topic.asked.service, _Known(topic.asked.service))
-                known.topics = (*known.topics, topic)
+                known.topics[topic] = None
         topic.sessions[session] = None
 
     def unsubscribe(self, type_url: str, name: str, node: NodeClass, session: Session) -> None:
@@ -141,7 +141,7 @@ class Resources:
         self.refused.pop((type_url, name), None)
         if topic.asked is not None:
             known = self._known[topic.asked.service]
-            known.topics = tuple(other for other in known.topics if other is not topic)
+            del known.topics[topic]
             self._forget(known)
 
     def _forget(self, known: "_Known") -> None:
@@ -300,7 +300,7 @@ class _Known:
         self.names: tuple[str, ...] = ()
         self.listed: tuple[str, ...] = ()
         self.made: dict[str, Resource] = {}
-        self.topics: tuple[_Topic, ...] = ()
+        self.topics: dict[_Topic, None] = {}  # in the order of subscription
 
 
 class _Topic:

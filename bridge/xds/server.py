@@ -19,7 +19,6 @@ from bridge import __version__
 from bridge.errors import ConfigError
 from bridge.kit import Clock
 from bridge.traffic import ANY
-from bridge.xds import wire
 from bridge.xds.admission import Admission
 from bridge.xds.messages import CDS, EDS, Interest, ProtocolError, Request
 from bridge.xds.resources import WILDCARD, Resources
@@ -123,7 +122,9 @@ class Server:
         self._of_peer: Counter[str] = Counter()
         self._connections = 0  # that opened a stream
         self._watching: asyncio.Task[None] | None = None
-        self._said: dict[str, float] = {}
+        self._said: dict[str, float] = {}  # lines of the log, and when they were last said
+        self._before: dict[str, float] = {}  # of the time before
+        self._since = clock.now()  # that those are gathered
         self._server: grpc.aio.Server | None = None
         if settings.tls is not None:
             self.credentials = Credentials(settings.tls, self._tell)
@@ -215,8 +216,8 @@ class Server:
             for interest in stream.session.close():
                 self._look(stream.session, interest)
 
-    def open(self, stream: Stream, node: wire.Node) -> Session:
-        """The session of a stream whose first request has come; what it sees depends on its node's class."""
+    def open(self, stream: Stream) -> Session:
+        """The session of a stream whose first request has come."""
         delta, (_, _, types) = stream.delta, SERVICES[stream.service]
         store = self._resources.store(ANY)
         session = Session(delta, store, types, max_names=self._settings.max_names, max_bytes=RESPONSE)
@@ -320,11 +321,12 @@ class Server:
 
     def _due(self, what: str) -> bool:
         """Whether something is worth a line: not again within ten seconds."""
-        now, last = self._clock.now(), self._said.get(what)
+        now = self._clock.now()
+        if now - self._since >= _QUIET:
+            self._said, self._before, self._since = {}, self._said, now
+        last = self._said.get(what, self._before.get(what))
         if last is not None and now - last < _QUIET:
             return False
-        if len(self._said) > 1_000:
-            self._said = {key: at for key, at in self._said.items() if now - at < _QUIET}
         self._said[what] = now
         return True
 

@@ -49,7 +49,7 @@ class Host(Protocol):
     admission: Admission
     totals: Totals
 
-    def open(self, stream: "Stream", node: wire.Node) -> Session:
+    def open(self, stream: "Stream") -> Session:
         """The session of a stream whose first request has come."""
         ...
 
@@ -157,7 +157,7 @@ class Stream:
         if self.session is None:
             await self._host.admission.turn()
             self.node = wire.node(data, self.delta)
-            self.session = self._host.open(self, self.node)
+            self.session = self._host.open(self)
             self._writer = asyncio.create_task(self._write(self.session))
             self._writer.add_done_callback(self._written)
         request = wire.request(data, self.delta)

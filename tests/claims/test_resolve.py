@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from bridge.model import Endpoint, Port, Service, Services
+from bridge.runtime import resolve
 from bridge.runtime.resolve import LONGEST, NAMES, Resolver
 from bridge.testing.clock import FakeClock
 from tests.builders import endpoint, name, service, services
@@ -177,6 +178,21 @@ async def test_the_names_that_are_followed_are_bounded() -> None:
     assert sum(one.count for one in resolver.problems) == NAMES + 2
     resolver.resolve(services(service("shop/web", *(vm(f"vm{number}.dc1") for number in range(NAMES)))))
     assert sum(one.count for one in resolver.problems) == NAMES
+
+
+async def test_a_name_for_which_there_was_no_room_is_followed_when_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve, "NAMES", 1)
+    clock = FakeClock()
+    async with following(Zone(clock, vm1_dc1="10.0.0.1", vm2_dc1="10.0.0.2"), clock) as it:
+        first, second = service("shop/api", vm("vm1.dc1")), service("shop/web", vm("vm2.dc1"))
+        it.say(first, second)
+        await clock.idle()
+        assert it.now() == []
+        assert any("more than 1 names to follow" in one for one in it.problems())
+        it.say(second)
+        await clock.idle()
+        assert it.now() == ["10.0.0.2:80"]
+        assert it.problems() == []
 
 
 async def test_the_first_answers_are_waited_for_but_not_for_ever() -> None:
