@@ -12,7 +12,7 @@ import yaml
 from tests.chaos.test_app import Process, command, started, until_async
 from tests.servers.exporting import QUICK
 from tests.servers.zookeeper.hand import Hand
-from tests.servers.zookeeper.server import ZooKeeper
+from tests.servers.zookeeper.server import Ensemble, ZooKeeper
 
 LIMITS = {"removals": {"at_once": "100%", "floor": 100_000}, "rate": {"per_second": 1000, "burst": 1000}}
 """As good as none: nothing here is about them."""
@@ -27,7 +27,7 @@ class Exporter(Process):
     def __init__(
         self,
         folder: Path,
-        server: ZooKeeper,
+        server: ZooKeeper | Ensemble,
         hand: Hand,
         dialect: str = "curator",
         state: str = "state",

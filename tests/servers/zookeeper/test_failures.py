@@ -198,3 +198,30 @@ async def test_who_is_new_waits_until_a_server_that_lags_behind_has_caught_up(ja
         async with observing(settings(behind.follower.hosts, session="10s")) as seen:
             await seen.until(lambda: bool(seen.served("web")))
             assert seen.served("web") == FIVE
+
+
+@pytest.mark.promise("R-24")
+async def test_an_instance_that_comes_and_goes_ten_times_a_second_is_never_deleted_and_its_neighbours_stand(
+    standing: ZooKeeper, hand: Hand, root: str
+) -> None:
+    flapping = "10.0.0.9:80"
+    await hand.say(flapping, root=root)
+    async with observing(settings(standing.hosts, tree(root))) as seen:
+        await seen.until(lambda: seen.served("web") == [*FOUR, flapping])
+        views: set[tuple[str, ...]] = set()
+
+        async def watch() -> None:
+            while True:
+                views.add(tuple(seen.served("web")))
+                await asyncio.sleep(0.002)
+
+        watching = asyncio.create_task(watch())
+        for _ in range(50):
+            await hand.remove(f"{root}/web/{flapping}")
+            await asyncio.sleep(0.05)
+            await hand.say(flapping, root=root)
+            await asyncio.sleep(0.05)
+        watching.cancel()
+        assert views <= {(*FOUR, flapping), (*FOUR, f"{flapping}?")}
+        assert len(views) == 2, "that it was gone is seen"
+        await seen.until(lambda: seen.served("web") == [*FOUR, flapping])
