@@ -61,12 +61,16 @@ class Record:
     `content` is canonical, projected on the fields that we own: equal content means that there is nothing to do, and
     the difference of two is what an operator is shown. `revision` is the adapter's (a digest, a resourceVersion, a
     ModifyIndex): None on what `fit` makes, and on what was observed that which a write has to name.
+
+    `names` are what it takes besides its key, such as what its service is called there: no record of another service
+    is written that takes one of them too.
     """
 
     key: RecordKey
     service: ServiceName
     content: bytes
     revision: Hashable = None
+    names: tuple[RecordKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

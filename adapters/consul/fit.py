@@ -46,19 +46,16 @@ class Form(NamedTuple):
     tags: tuple[str, ...]
 
 
-def fit(form: Form, service: Service, holder: ServiceName | None) -> tuple[tuple[Record, ...], tuple[Problem, ...]]:
+def fit(form: Form, service: Service) -> tuple[tuple[Record, ...], tuple[Problem, ...]]:
     """The records that say the service, sorted by key, and what they do not say.
 
-    `holder` is another service of ours that has the name in the Consul already and comes first.
+    Each takes the name that the service has there.
     """
     where = f"{str(service.name)[:150]!r}"
     try:
         spelled = spell(form, service.name)
     except ValueError as error:
         return (), (Problem("name", where, f"{error}; it is not written", service.name),)
-    if holder is not None:
-        what = f"is called {spelled} there, as {holder} is; it is not written: give it a name under `import.names`"
-        return (), (Problem("name", where, what, service.name),)
     lacks: Lacks = Counter()
     records = []
     for endpoint in service.endpoints:
@@ -67,7 +64,7 @@ def fit(form: Form, service: Service, holder: ServiceName | None) -> tuple[tuple
         except ValueError as error:
             lacks["endpoint", f"{error}; the endpoint is left out"] += 1
             continue
-        records.append(Record(key(service.name, endpoint), service.name, content))
+        records.append(Record(key(service.name, endpoint), service.name, content, names=taken(spelled)))
     if service.metadata:
         lacks["unsaid", "a Consul has no place for metadata of a service; left out"] += 1
     problems = tuple(
@@ -102,6 +99,11 @@ def spell(form: Form, service: ServiceName) -> str:
     if len(text) <= names.MAX_LABEL:
         return text
     return f"{text[:54].rstrip('-')}-{blake2b(text.encode(), digest_size=4).hexdigest()}"
+
+
+def taken(spelled: str) -> tuple[RecordKey, ...]:
+    """The name that no other service of ours may have there; Consul makes no difference between large and small."""
+    return (RecordKey(spelled.lower()),)
 
 
 def said(form: Form, spelled: str, endpoint: Endpoint, lacks: Lacks) -> bytes:

@@ -3,11 +3,11 @@
 Pure. What was written before by an owner of ours stands on that one's node, and is moved when it is written anew.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from adapters.consul.fit import content, of_key
+from adapters.consul.fit import content, of_key, taken
 from adapters.consul.objects import FORMAT, KEY, OWNER, VIA, instance_of, stamp_of
 from adapters.consul.selection import Selection
 from adapters.consul.translate import BadError, Scope, endpoint
@@ -45,23 +45,32 @@ class Stands:
     foreign: str
 
 
+NOT_THERE: Final = Stands(0, False, "")
+
+
 class Owned(NamedTuple):
-    """What was found on one node: records by service, what they say, the keys that others have, and what each service
-    is called."""
+    """What was found on one node, by service: records, what they say, and the keys that others have."""
 
     records: Mapping[ServiceName, Mapping[RecordKey, Record]]
     endpoints: Mapping[ServiceName, Mapping[EndpointId, Endpoint]]
     taken: Mapping[ServiceName, Mapping[RecordKey, str]]
-    called: Mapping[ServiceName, str]
+
+
+NOTHING: Final = Owned({}, {}, {})
 
 
 class Parsed(NamedTuple):
-    """An instance and its check as they stood there, and what they were understood as."""
+    """An instance and its check as they stood there, and what they were understood as.
+
+    `of` is None where the id is no key of ours; `holder` says who else has it.
+    """
 
     service: Mapping[str, Any]
     check: Mapping[str, Any] | None
-    record: Record
-    endpoint: Endpoint | None
+    of: ServiceName | None
+    holder: str = ""
+    record: Record | None = None
+    endpoint: Endpoint | None = None
 
 
 Known = dict[str, Parsed]
@@ -72,7 +81,7 @@ def stands(said: Any, checks: Any, mark: Mark) -> Stands:
     """Whose a node is, by its mark, or where that is lost by those of its instances."""
     node = said.get("Node") if isinstance(said, dict) else None
     if not isinstance(node, dict):
-        return Stands(0, False, "")
+        return NOT_THERE
     index = node.get("ModifyIndex")
     index = index if isinstance(index, int) else 0
     meta = node.get("Meta")
@@ -92,58 +101,63 @@ def owned(name: str, said: Any, checks: Any, mark: Mark, known: Known) -> Owned:
     by_check = {str(one.get("CheckID")): one for one in _maps(checks)}
     records: dict[ServiceName, dict[RecordKey, Record]] = {}
     endpoints: dict[ServiceName, dict[EndpointId, Endpoint]] = {}
-    taken: dict[ServiceName, dict[RecordKey, str]] = {}
-    called: dict[ServiceName, str] = {}
+    foreign: dict[ServiceName, dict[RecordKey, str]] = {}
     before, after = dict(known), dict[str, Parsed]()
     for its, service in sorted(_services(said).items()):
-        of = of_key(its)
-        if of is None:
-            continue
-        key, meta = RecordKey(its), _meta(service)
-        stamp = stamp_of(meta)
-        if not mark.owns(stamp):
-            taken.setdefault(of, {})[key] = "somebody without a mark" if stamp is None else f"the owner {stamp.owner}"
-            continue
         check = by_check.get(f"{CHECK}{its}")
-        last = before.get(its)
-        if last is None or last.service != service or last.check != check:
-            record = Record(key, of, _content(service, check), _revision(name, service, check))
-            last = Parsed(service, check, record, _endpoint(service, check))
-        after[its] = last
-        records.setdefault(of, {})[key] = last.record
-        called.setdefault(of, str(service.get("Service")))
-        if last.endpoint is not None:
-            endpoints.setdefault(of, {}).setdefault(last.endpoint.id, last.endpoint)
+        one = before.get(its)
+        if one is None or one.service != service or one.check != check:
+            one = _parsed(name, its, service, check, mark)
+        after[its] = one
+        if one.of is None:
+            continue
+        if one.record is None:
+            foreign.setdefault(one.of, {})[RecordKey(its)] = one.holder
+            continue
+        records.setdefault(one.of, {})[one.record.key] = one.record
+        if one.endpoint is not None:
+            endpoints.setdefault(one.of, {}).setdefault(one.endpoint.id, one.endpoint)
     known.clear()
     known.update(after)
-    return Owned(records, endpoints, taken, called)
+    return Owned(records, endpoints, foreign)
 
 
-def holdings(found: Iterable[Owned]) -> dict[ServiceName, Holding]:
-    """All nodes together, ours first: what an owner of before wrote counts where we have nothing of that key."""
-    nodes = tuple(found)
-    called = {service: spelled for one in reversed(nodes) for service, spelled in one.called.items()}
-    holders: dict[str, ServiceName] = {}
-    for service, spelled in called.items():
-        holders[spelled] = min(service, holders.get(spelled, service))
-    first = {service for one in nodes for service in (*one.records, *one.taken)}
-    made = {}
-    for service in first:
-        records: dict[RecordKey, Record] = {}
-        endpoints: dict[EndpointId, Endpoint] = {}
-        taken: dict[RecordKey, str] = {}
-        for one in reversed(nodes):
-            records |= one.records.get(service, {})
-            endpoints |= one.endpoints.get(service, {})
-            taken = {**one.taken.get(service, {})}  # only what stands on our own node is in our way
-        holder = holders[called[service]] if service in called else service
-        made[service] = Holding(
-            tuple(records[key] for key in sorted(records)),
-            tuple(endpoints[its] for its in sorted(endpoints)),
-            tuple(sorted((key, who) for key, who in taken.items() if key not in records)),
-            None if holder == service else holder,
-        )
-    return made
+def differing(old: Owned, new: Owned) -> set[ServiceName]:
+    """The services of which the two do not say the same."""
+    found: set[ServiceName] = set()
+    for before, after in zip(old, new, strict=True):
+        found |= {service for service in before.keys() | after.keys() if before.get(service) != after.get(service)}
+    return found
+
+
+def holding(ours: Sequence[Owned], former: Sequence[Owned], service: ServiceName) -> Holding | None:
+    """All nodes together, our first one before the others: what an owner of before wrote counts where we have nothing
+    of that key. None where there is nothing."""
+    records: dict[RecordKey, Record] = {}
+    endpoints: dict[EndpointId, Endpoint] = {}
+    for one in reversed((*ours, *former)):
+        records |= one.records.get(service, {})
+        endpoints |= one.endpoints.get(service, {})
+    foreign = {key: who for one in ours for key, who in one.taken.get(service, {}).items() if key not in records}
+    if not records and not foreign:
+        return None
+    return Holding(
+        tuple(records[key] for key in sorted(records)),
+        tuple(endpoints[its] for its in sorted(endpoints)),
+        tuple(sorted(foreign.items())),
+    )
+
+
+def _parsed(node: str, its: str, service: Mapping[str, Any], check: Mapping[str, Any] | None, mark: Mark) -> Parsed:
+    of = of_key(its)
+    if of is None:
+        return Parsed(service, check, None)
+    stamp = stamp_of(_meta(service))
+    if not mark.owns(stamp):
+        return Parsed(service, check, of, "somebody without a mark" if stamp is None else f"the owner {stamp.owner}")
+    revision, names = _revision(node, service, check), taken(str(service.get("Service")))
+    record = Record(RecordKey(its), of, _content(service, check), revision, names)
+    return Parsed(service, check, of, "", record, _endpoint(service, check))
 
 
 def _content(service: Mapping[str, Any], check: Mapping[str, Any] | None) -> bytes:

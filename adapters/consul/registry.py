@@ -70,7 +70,7 @@ class Consul:
 
     def fit(self, target: Target, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
         """See `bridge.adapter.Sink`."""
-        return self._written.targets[target].fit(service, holding)
+        return self._written.targets[target].fit(service)
 
     async def apply(self, target: Target, change: Change) -> None:
         """See `bridge.adapter.Sink`."""

@@ -70,10 +70,15 @@ class ImportSettings(Strict):
 
 
 class NodeExportSettings(ExportSettings):
-    """Instances on a node of ours, one an endpoint, whose checks are kept true."""
+    """Instances on nodes of ours, one an endpoint, whose checks are kept true."""
 
     node: Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,126}[A-Za-z0-9])?$")] | None = Field(
         default=None, description="what the node is called, where a Consul has several exports; never rename it"
+    )
+    nodes: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1,
+        description="over how many nodes they are spread: a write costs Consul as much as stands on its node, so take "
+        "one for each 500 instances; NODE-1, NODE-2 and so on are the further ones; never take fewer than before",
     )
     tags: Several[Word] = Field(default=(), description="of all instances")
 
@@ -81,9 +86,10 @@ class NodeExportSettings(ExportSettings):
     def target(self) -> Target:
         return Target(self.node or "")
 
-    def named(self, owner: str) -> str:
-        """What the node of an owner is called."""
-        return self.node or f"registry-bridge-{owner}"
+    def named(self, owner: str) -> tuple[str, ...]:
+        """What the nodes of an owner are called."""
+        first = self.node or f"registry-bridge-{owner}"
+        return first, *(f"{first}-{number}" for number in range(1, self.nodes))
 
 
 class Settings(RegistrySettings, ReachSettings):
@@ -130,4 +136,7 @@ class Settings(RegistrySettings, ReachSettings):
         if not self._into:
             raise ValueError("services of a Consul have no namespace here; write `import: {namespace: shop}`")
         self._own()
+        nodes = [node for one in self.export for node in one.named("")]
+        if twice := {node for node in nodes if nodes.count(node) > 1}:
+            raise ValueError(f"two exports write the node {min(twice)}; name another one under `node`")
         return self

@@ -1,26 +1,27 @@
-"""One node of ours that is written, in transactions that first check the claim last written."""
+"""Nodes of ours that are written, in transactions that first check the claim last written."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from zlib import crc32
 
 from adapters.consul import claims, fit
 from adapters.consul.client import Api
 from adapters.consul.fit import Form
+from adapters.consul.gate import Gate
 from adapters.consul.gather import Gather
 from adapters.consul.objects import FORMAT, KEY, OWNER
-from adapters.consul.owned import CHECK, Revision, Stands
+from adapters.consul.owned import CHECK, NOT_THERE, Revision, Stands
 from adapters.consul.transaction import Operation, Outcome, encoded
-from bridge.adapter import Change, Claim, Holding, Problem, Record, Remove, Target
-from bridge.errors import Conflict, Rejected
+from bridge.adapter import Change, Claim, Problem, Put, Record, RecordKey, Remove, Target
+from bridge.errors import BridgeError, Conflict, Rejected
 from bridge.kit.mark import Mark
-from bridge.model import Service, ServiceName
+from bridge.model import Service
 
 ADDRESS: Final = "127.0.0.1"
-"""Of the node, which nobody asks for: each instance has its own. Consul demands one, and takes no unspecified one."""
+"""Of our nodes, which nobody asks for: each instance has its own. Consul demands one, and takes no unspecified one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,42 +33,54 @@ class Fence:
 
 
 class NodeTarget:
-    """Writes one export. `stands` is the node as it was last seen."""
+    """Writes one export: each instance on the one of its `nodes` to which its key belongs, for as long as it stands."""
 
-    def __init__(self, api: Api, target: Target, named: Callable[[str], str], mark: Mark, form: Form) -> None:
-        """`named` says what the node of an owner is called."""
+    def __init__(self, api: Api, target: Target, named: Callable[[str], Sequence[str]], mark: Mark, form: Form) -> None:
+        """`named` says what the nodes of an owner are called; by the first one the claim is."""
         self.target = target
-        self.node = named(mark.owner)
-        self.former = tuple(named(owner) for owner in mark.former)
+        self.nodes = tuple(named(mark.owner))
+        self.former = tuple(node for owner in mark.former for node in named(owner))
         self.mark = mark
-        self.stands = Stands(0, False, "")
+        self._stands: Mapping[str, Stands] = {}
         self._api = api
         self._named = named
         self._form = form
         self._fence: Fence | None = None
         self._gate = Gate()
         self._gather = Gather(api.where, self._send)
-        self._making = asyncio.Lock()
-        self._made = False  # the node, and it is not seen yet
+        self._making: dict[str, asyncio.Future[None]] = {}
+        self._made: set[str] = set()  # nodes that are not seen yet
 
-    def seen(self, stands: Stands) -> None:
-        """The node stands there so."""
-        self._made = self._made and not stands.index
-        self.stands = stands
+    @property
+    def node(self) -> str:
+        """What the whole is known by."""
+        return self.nodes[0]
 
-    def fit(self, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
+    def seen(self, stands: Mapping[str, Stands]) -> None:
+        """Our nodes stand there so, by name."""
+        self._made = {node for node in self._made if not stands[node].index}
+        self._stands = stands
+
+    def fit(self, service: Service) -> tuple[Sequence[Record], Sequence[Problem]]:
         """See `bridge.adapter.Sink`."""
-        holder = holding.facts if isinstance(holding.facts, ServiceName) and holding.facts < service.name else None
-        return fit.fit(self._form, service, holder)
+        return fit.fit(self._form, service)
 
     async def apply(self, change: Change) -> None:
         """See `bridge.adapter.Sink`."""
-        where = f"{self.node}: {change.record.key}"
-        await self._gather.make(self._operations(change, where), where)
+        home = self._home(change.record.key)
+        where = f"{home}: {change.record.key}"
+        operations = self._operations(change, home, where)
+        try:
+            if isinstance(change, Put):
+                await self._have(home)
+            await self._gather.make(operations, where)
+        except Conflict:
+            self._made.discard(home)  # it may be deleted already
+            raise
 
     async def claim(self, claim: Claim) -> None:
         """See `bridge.adapter.Sink`."""
-        key = claims.key(claim.owner, self._named(claim.owner))
+        key = claims.key(claim.owner, self._named(claim.owner)[0])
         where = f"key {key}"
         if claim.revision is not None and not isinstance(claim.revision, int):
             raise Conflict(f"{where}: was never seen; it is observed again")
@@ -83,7 +96,6 @@ class NodeTarget:
     async def _send(self, operations: Sequence[bytes], where: str) -> Outcome:
         """Make changes together; see `Gather`."""
         async with self._gate.passing():
-            await self._have_node()
             fence = [*map(encoded, self._fenced())]
             outcome = await self._api.attempt([*fence, *operations], where)
         refused = [one._replace(at=one.at - len(fence)) for one in outcome.refused]
@@ -97,26 +109,48 @@ class NodeTarget:
             return []
         return [{"KV": {"Verb": "check-index", "Key": self._fence.key, "Index": self._fence.index}}]
 
-    async def _have_node(self) -> None:
-        """Make the node where it is not there, or give it our mark again where it was seen without."""
-        async with self._making:
-            if self._made or (self.stands.index and self.stands.marked):
-                return
-            meta = {OWNER: self.mark.owner, FORMAT: str(self.mark.stamp().format), "external-source": "registry-bridge"}
-            node = {"Node": self.node, "Address": ADDRESS, "Meta": meta, "ModifyIndex": self.stands.index}
-            made = {"Node": {"Verb": "cas", "Node": node}}
-            await self._api.transact([*self._fenced(), made], f"node {self.node}")
-            self._made = True
+    def _home(self, key: RecordKey) -> str:
+        """Where an instance is written: the same whoever asks, and when."""
+        return self.nodes[crc32(key.encode()) % len(self.nodes)]
 
-    def _operations(self, change: Change, where: str) -> list[Operation]:
+    async def _have(self, node: str) -> None:
+        """Make a node where it is not there, or give it our mark again where it was seen without; once for all."""
+        while True:
+            stands = self._stands.get(node, NOT_THERE)
+            if node in self._made or (stands.index and stands.marked):
+                return
+            if (making := self._making.get(node)) is None:
+                await self._make(node, stands)
+                continue
+            await asyncio.wait([making])
+            if (error := making.exception()) is not None:
+                raise error
+
+    async def _make(self, node: str, stands: Stands) -> None:
+        meta = {OWNER: self.mark.owner, FORMAT: str(self.mark.stamp().format), "external-source": "registry-bridge"}
+        made = {"Node": node, "Address": ADDRESS, "Meta": meta, "ModifyIndex": stands.index}
+        making = self._making[node] = asyncio.get_running_loop().create_future()
+        try:
+            await self._gather.make([{"Node": {"Verb": "cas", "Node": made}}], f"node {node}")
+            self._made.add(node)
+        except BridgeError as error:
+            making.set_exception(error)
+            making.exception()  # there may be nobody else to hear it
+            raise
+        finally:
+            del self._making[node]
+            if not making.done():
+                making.set_result(None)
+
+    def _operations(self, change: Change, home: str, where: str) -> list[Operation]:
         record = change.record
         if isinstance(change, Remove):
             return _removal(record, where)
-        nothing = Revision(self.node, 0, 0)
+        nothing = Revision(home, 0, 0)
         if change.replaces is None:
             return self._writing(record, nothing)
         stood = _revision(change.replaces, where)
-        if stood.node == self.node:
+        if stood.node == home:
             return self._writing(record, stood)
         return [*self._writing(record, nothing), *_removal(change.replaces, where)]
 
@@ -131,7 +165,7 @@ class NodeTarget:
             "ModifyIndex": replaces.service,
         }
         check = {
-            "Node": self.node,
+            "Node": replaces.node,
             "CheckID": f"{CHECK}{record.key}",
             "Name": "registry-bridge",
             "Notes": "what the bridge knows of this instance",
@@ -141,48 +175,9 @@ class NodeTarget:
             "ModifyIndex": replaces.check,
         }
         return [
-            {"Service": {"Verb": "cas", "Node": self.node, "Service": service}},
+            {"Service": {"Verb": "cas", "Node": replaces.node, "Service": service}},
             {"Check": {"Verb": "cas", "Check": check}},
         ]
-
-
-class Gate:
-    """Lets many pass at once, or one who closes it: no change is under way while the claim changes."""
-
-    def __init__(self) -> None:
-        self._inside = 0
-        self._closed = False
-        self._moved = asyncio.Condition()
-
-    @asynccontextmanager
-    async def passing(self) -> AsyncIterator[None]:
-        """One of many."""
-        async with self._moved:
-            await self._moved.wait_for(lambda: not self._closed)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            await self._tell()
-
-    @asynccontextmanager
-    async def closed(self) -> AsyncIterator[None]:
-        """Alone."""
-        async with self._moved:
-            await self._moved.wait_for(lambda: not self._closed)
-            self._closed = True
-        try:
-            async with self._moved:
-                await self._moved.wait_for(lambda: not self._inside)
-            yield
-        finally:
-            self._closed = False
-            await self._tell()
-
-    async def _tell(self) -> None:
-        async with self._moved:
-            self._moved.notify_all()
 
 
 def _removal(record: Record, where: str) -> list[Operation]:

@@ -12,8 +12,8 @@ from bridge.errors import BridgeError, Denied
 class Watch:
     """`value` is the last answer's; `known`: there was one. `version` is another whenever the value may be."""
 
-    def __init__(self, what: str, ask: Callable[[int], Awaitable[Answer]]) -> None:
-        """`what` is what messages call it."""
+    def __init__(self, what: str, ask: Callable[[int], Awaitable[Answer]], among: int = 1) -> None:
+        """`what` is what messages call it; `among` so many that are large together it is read."""
         self.what = what
         self.cursor = Cursor()
         self.value: Any = None
@@ -21,6 +21,7 @@ class Watch:
         self.version = 0
         self.failure: Failure | None = None
         self._ask = ask
+        self._among = among
         self._digest = b""
         self._size = 0
 
@@ -30,7 +31,7 @@ class Watch:
     @property
     def pace(self) -> float:
         """Seconds until it is asked again."""
-        return pace(self._size)
+        return pace(self._size * self._among)
 
     async def read(self) -> bool:
         """Read it now; whether it differs."""

@@ -1,31 +1,74 @@
-"""What is written to a Consul, seen again: one node for each export, those of owners before us, and all claims."""
+"""What is written to a Consul, seen again: the nodes of each export, those of owners before us, and all claims."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
 
 from adapters.consul import claims, owned
 from adapters.consul.client import Api, Unreached
-from adapters.consul.owned import Known, Owned
+from adapters.consul.owned import Known
 from adapters.consul.target import NodeTarget
 from adapters.consul.watch import Watch
 from bridge.adapter import Held, Holdings, Problem, Target
 from bridge.errors import BridgeError
 from bridge.kit import Clock
-from bridge.table import Table, share
+from bridge.kit.mark import Mark
+from bridge.model import ServiceName
+from bridge.table import Table
 
 
 class Node:
-    """One node, read by two questions: its services, and their checks."""
+    """One node, read by two questions: its services, and their checks. `among` is how many are read together."""
 
-    def __init__(self, api: Api, name: str) -> None:
+    def __init__(self, api: Api, name: str, mark: Mark, among: int) -> None:
         self.name = name
-        self.services = Watch(f"node {name}", partial(api.node, name))
-        self.checks = Watch(f"checks of node {name}", partial(api.checks, name))
-        self.known: Known = {}
+        self.services = Watch(f"node {name}", partial(api.node, name), among)
+        self.checks = Watch(f"checks of node {name}", partial(api.checks, name), among)
+        self.stands = owned.NOT_THERE
+        self.owned = owned.NOTHING
+        self._mark = mark
+        self._known: Known = {}
+        self._version: tuple[int, int] | None = None
 
     @property
-    def version(self) -> tuple[int, int]:
-        return self.services.version, self.checks.version
+    def watches(self) -> tuple[Watch, Watch]:
+        return self.services, self.checks
+
+    def look(self) -> set[ServiceName]:
+        """Understand what it says by now; the services of which that is something else than before."""
+        version = self.services.version, self.checks.version
+        if version == self._version:
+            return set()
+        self._version, before = version, self.owned
+        said, checks = self.services.value, self.checks.value
+        self.stands = owned.stands(said, checks, self._mark)
+        self.owned = owned.owned(self.name, said, checks, self._mark, self._known)
+        return owned.differing(before, self.owned)
+
+
+class Nodes:
+    """Those of one export. `held` is what stands there, as far as `why` is not what is in the way of writing there."""
+
+    def __init__(self, api: Api, target: NodeTarget) -> None:
+        among = len(target.nodes) + len(target.former)
+        self.target = target
+        self.ours = [Node(api, name, target.mark, among) for name in target.nodes]
+        self.former = [Node(api, name, target.mark, among) for name in target.former if name not in target.nodes]
+        self.holdings: Holdings = Table()
+
+    @property
+    def watches(self) -> list[Watch]:
+        return [watch for node in (*self.ours, *self.former) for watch in node.watches]
+
+    def look(self) -> Node | None:
+        """Understand what stands there by now; one that somebody else has, None where all of ours are."""
+        differs = {service for node in (*self.ours, *self.former) for service in node.look()}
+        ours, former = [node.owned for node in self.ours], [node.owned for node in self.former]
+        made = {service: owned.holding(ours, former, service) for service in differs}
+        self.holdings = self.holdings.with_(
+            {service: one for service, one in made.items() if one is None or one != self.holdings.get(service)}
+        )
+        self.target.seen({node.name: node.stands for node in self.ours})
+        return next((node for node in self.ours if node.stands.foreign), None)
 
 
 class Written:
@@ -36,11 +79,8 @@ class Written:
         self.held: Table[Target, Held] = Table()
         self._api = api
         self._clock = clock
-        self._nodes = {
-            one.target: [Node(api, name) for name in dict.fromkeys((one.node, *one.former))] for one in targets
-        }
+        self._nodes = {one.target: Nodes(api, one) for one in targets}
         self._claims = Watch("claims", partial(api.keys, claims.ROOT))
-        self._seen: dict[Target, tuple[object, Held | None]] = {}
         self._problems: dict[Target, Problem] = {}
 
     @property
@@ -48,8 +88,7 @@ class Written:
         """All that is to be followed."""
         if not self.targets:
             return []
-        nodes = [one for them in self._nodes.values() for one in them]
-        return [self._claims, *(watch for one in nodes for watch in (one.services, one.checks))]
+        return [self._claims, *(watch for them in self._nodes.values() for watch in them.watches)]
 
     async def read(self) -> None:
         """Read all of it now; Unreached when there is no answer at all, while others' failures are their own."""
@@ -63,9 +102,7 @@ class Written:
 
     def update(self) -> None:
         """Look again at what changed."""
-        found: dict[Target, Held | None] = {}
-        for target in self.targets:
-            found[target] = self._held(target)
+        found = {target: self._held(nodes) for target, nodes in self._nodes.items()}
         if any(self.held.get(target) is not held for target, held in found.items()):
             self.held = self.held.with_(found)
 
@@ -73,37 +110,23 @@ class Written:
         """Why a target is not written."""
         yield from (self._problems[target] for target in sorted(self._problems))
 
-    def _held(self, target: Target) -> Held | None:
-        one, nodes = self.targets[target], self._nodes[target]
-        watches = [self._claims, *(watch for node in nodes for watch in (node.services, node.checks))]
-        self._problems.pop(target, None)
-        for watch in watches:
-            if watch.failure is not None:
-                why = str(watch.failure.error).removeprefix(f"{self._api.where}: ")
-                self._problems[target] = Problem("target", f"node {one.node}", f"{why}; nothing is written there")
-                return None
+    def _held(self, nodes: Nodes) -> Held | None:
+        one = nodes.target
+        watches = [self._claims, *nodes.watches]
+        failure = next((watch.failure for watch in watches if watch.failure is not None), None)
+        self._problems.pop(one.target, None)
+        if failure is not None:
+            why = str(failure.error).removeprefix(f"{self._api.where}: ")
+            self._problems[one.target] = Problem("target", f"node {one.node}", f"{why}; nothing is written there")
+            return None
         if not all(watch.known for watch in watches):
             return None
-        ours = nodes[0]
-        one.seen(owned.stands(ours.services.value, ours.checks.value, one.mark))
-        if one.stands.foreign:
-            what = f"belongs to {one.stands.foreign} and is left as it is; name another one under `node`"
-            self._problems[target] = Problem("target", f"node {one.node}", what)
+        if (node := nodes.look()) is not None:
+            what = f"belongs to {node.stands.foreign} and is left as it is; name another one under `node`"
+            self._problems[one.target] = Problem("target", f"node {node.name}", what)
             return None
-        basis = (self._claims.version, *(node.version for node in nodes))
-        known = self._seen.get(target)
-        if known is not None and known[0] == basis:
-            return known[1]
-        held = self._look(one, nodes, known[1] if known is not None else None)
-        self._seen[target] = basis, held
-        return held
-
-    def _look(self, one: NodeTarget, nodes: Sequence[Node], before: Held | None) -> Held:
-        found: list[Owned] = []
-        for node in nodes:
-            said, checks = node.services.value, node.checks.value
-            found.append(owned.owned(node.name, said, checks, one.mark, node.known))
-        standing: Holdings = before.holdings if before is not None else Table()
-        holdings = share(standing, owned.holdings(found))
-        made = Held(holdings, claims.of_node(claims.standing(self._claims.value), one.mark, one.node))
-        return before if before is not None and before == made else made
+        said = claims.of_node(claims.standing(self._claims.value), one.mark, one.node)
+        before: Held | None = self.held.get(one.target)
+        if before is not None and before.holdings is nodes.holdings and before.claims == said:
+            return before
+        return Held(nodes.holdings, said)

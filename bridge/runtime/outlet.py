@@ -44,6 +44,9 @@ HEAP = 100
 QUIET = 600.0
 """Seconds after which a service whose records somebody else changed is no longer fought over."""
 
+_THEIR_RECORD = "is the record of {}; export one of them under another name"
+_THEIR_NAME = "is what {} is called there; give one of them another name, or export one of them only"
+
 _NO_HOLDING = Holding()
 _NO_WORDS: Words = {}
 _NOBODY: Services = Table()
@@ -65,7 +68,7 @@ class _Planned(NamedTuple):
 
     plan: Plan
     problems: tuple[Problem, ...]
-    keys: tuple[RecordKey, ...]  # that it wants
+    keys: tuple[RecordKey, ...]  # that it wants, and names
 
 
 class _Fight(NamedTuple):
@@ -308,7 +311,7 @@ class Outlet:
         if not self._losses.may(name, lost, budget, self._clock.now()):
             what = f"{len(lost)} endpoints that stand there cannot be said any more, and may not all go at once"
             return self._stays(name, f"{what}; what is there stays, for 30 minutes or until they can", problems)
-        return _Planned(made, tuple(problems), tuple(one.key for one in fitted))
+        return _Planned(made, tuple(problems), _taken(fitted))
 
     def _fit(self, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
         return self._sink.fit(self._export.target, service, holding)
@@ -317,15 +320,18 @@ class Outlet:
         return _Planned(NOTHING, (Problem("fit", f"{self._place}: {name}", what, name), *problems), ())
 
     def _apart(self, planned: dict[ServiceName, _Planned], holdings: Holdings) -> None:
-        """Leave a key that the names of several services come to with one of them."""
-        standing = {name: [one.key for one in holdings.get(name, _NO_HOLDING).records] for name in sorted(planned)}
+        """Leave a key, or a name, that several services come to with one of them."""
+        standing = {name: _taken(holdings.get(name, _NO_HOLDING).records) for name in sorted(planned)}
         self._keys.stand(standing)
         for name in sorted(standing):
             one = planned[name]
             if lost := self._keys.take(name, one.keys):
-                changes = tuple(change for change in one.plan.changes if change.record.key not in lost)
+                changes = tuple(
+                    change for change in one.plan.changes if lost.keys().isdisjoint(_taken([change.record]))
+                )
+                names = {key for change in one.plan.changes for key in change.record.names}
                 withheld = tuple(
-                    Withheld(name, key, "taken", f"is the record of {who}; export one of them under another name")
+                    Withheld(name, key, "taken", (_THEIR_NAME if key in names else _THEIR_RECORD).format(who))
                     for key, who in lost.items()
                 )
                 one = planned[name] = one._replace(plan=Plan(changes, one.plan.withheld + withheld))
@@ -465,6 +471,11 @@ class Outlet:
             _log.info("export writes", to=self._place, mode=self._export.mode, puts=now.puts, removals=now.removals)
         elif before.state in _STEADY and now.state not in _STEADY:
             _log.warning("export waits", to=self._place, state=now.state.value, why=now.why)
+
+
+def _taken(records: Sequence[Record]) -> tuple[RecordKey, ...]:
+    """The keys of records, and the names that they take."""
+    return tuple(dict.fromkeys(key for one in records for key in (one.key, *one.names)))
 
 
 def _puts(change: Change) -> bool:

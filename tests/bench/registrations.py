@@ -21,6 +21,7 @@ EACH = 10
 """Endpoints of a service."""
 
 NODE = "registry-bridge-bench"
+NODES = 16
 PATIENCE = 600.0
 RATE = {"per_second": 1_000, "burst": 1_000}
 _REST = 4.0
@@ -64,8 +65,9 @@ class Export:
                 await asyncio.sleep(0.25)
 
     async def _stands(self, asked: str) -> list[dict[str, int]]:
-        found = await self._hand.get(f"catalog/node-services/{NODE}{asked}")
-        return (found or {}).get("Services") or []
+        nodes = [NODE, *(f"{NODE}-{number}" for number in range(1, NODES))]
+        found = [await self._hand.get(f"catalog/node-services/{node}{asked}") for node in nodes]
+        return [one for them in found for one in (them or {}).get("Services") or []]
 
 
 async def _transactions(hand: Hand) -> int:
@@ -85,7 +87,7 @@ async def export(services: int, rest: float, say: Say) -> dict[str, float]:
                 (lambda: made.write(3), 3, instances),
             )
             vms = {"name": "vms", "kind": "static", "files": ["vms.json"]}
-            sink = {**registry, "export": [{"services": ["bench/*"], "from": ["vms"], "rate": RATE}]}
+            sink = {**registry, "export": [{"services": ["bench/*"], "from": ["vms"], "rate": RATE, "nodes": NODES}]}
             took, spent, counted = [], [0.0], [await _transactions(hand)]
             begun = time.monotonic()
             async with bridge(folder, free_port(), vms, sink, owner="bench") as pid:
@@ -122,4 +124,4 @@ def w12(quick: bool, runs: int, say: Say) -> Sequence[Row]:
         results.append(asyncio.run(export(services, _REST, say)))
     figures = {name: middle([result[name] for result in results]) for name in results[0]}
     about = "W12-consul: instances written, at 1,000/s with a burst of 1,000"
-    return [Row(about, f"{services:,} services × {EACH}", "ours", figures, results)]
+    return [Row(about, f"{services:,} services × {EACH} on {NODES} nodes", "ours", figures, results)]

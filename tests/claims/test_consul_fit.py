@@ -1,6 +1,7 @@
 """Services as instances of a Consul, and read back as they were meant."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from adapters.consul import claims, extras, owned
 from adapters.consul.fit import Form, fit, of_key, spell
 from adapters.consul.objects import FORMAT, KEY, OWNER, Broken, instances_of
-from bridge.adapter import Claim, Record
+from bridge.adapter import Claim, Holding, Record
 from bridge.kit.mark import Mark
 from bridge.model import Endpoint, Health, Locality, Port, Service, ServiceName
 from tests.builders import endpoint, service
@@ -37,9 +38,15 @@ def standing(*records: Record, owner: str = "us", meta: dict[str, str] | None = 
 
 
 def fitted(it: Service) -> tuple[Record, ...]:
-    records, problems = fit(FORM, it, None)
+    records, problems = fit(FORM, it)
     assert problems == ()
     return records
+
+
+def held(*ours: owned.Owned, former: Sequence[owned.Owned] = ()) -> dict[ServiceName, Holding]:
+    """What all nodes together hold."""
+    names = {name for one in (*ours, *former) for name in owned.differing(owned.NOTHING, one)}
+    return {name: one for name in sorted(names) if (one := owned.holding(ours, former, name)) is not None}
 
 
 WHOLE = Endpoint(
@@ -52,7 +59,7 @@ def test_what_is_written_is_read_back_as_it_was_meant() -> None:
     web = Service.of(ServiceName("shop", "web"), [WHOLE, endpoint("10.1.0.2:80", health=Health.UNHEALTHY)])
     records = fitted(web)
     found = owned.owned(NODE, *standing(*records), US, {})
-    (holding,) = owned.holdings([found]).values()
+    (holding,) = held(found).values()
     assert [(one.key, one.content) for one in holding.records] == [(one.key, one.content) for one in records]
     assert holding.endpoints == web.endpoints
     assert holding.records[0].revision == owned.Revision(NODE, 7, 8)
@@ -75,15 +82,17 @@ def test_a_service_is_called_there_as_it_would_be_read(name: str, spelled: str) 
 
 def test_what_has_no_place_is_told_and_the_rest_is_written() -> None:
     odd = Endpoint("10.1.0.1", (Port("http", 80), Port("x", 0)), weight=99_999, metadata=(("no key", "x"), ("a", "\n")))
-    records, problems = fit(FORM, Service.of(ServiceName("shop", "odd"), [odd, endpoint("10.1.0.2:70000")]), None)
+    records, problems = fit(FORM, Service.of(ServiceName("shop", "odd"), [odd, endpoint("10.1.0.2:70000")]))
     assert len(records) == 1
     assert {one.kind for one in problems} == {"endpoint", "metadata", "port", "weight"}
 
 
-def test_a_name_that_another_service_of_ours_has_is_left_to_it() -> None:
-    records, problems = fit(FORM, service("shop/db-data", "10.1.0.1:80"), ServiceName("data", "db"))
-    assert records == ()
-    assert "is called db-data there, as data/db is" in problems[0].what
+def test_a_service_takes_the_name_that_it_has_there_as_consul_does() -> None:
+    (one,), (other,) = fitted(service("data/db", "10.1.0.1:80")), fitted(service("shop/db-data", "10.1.0.2:80"))
+    assert one.names == other.names == ("db-data",)
+    assert fitted(service("shop/old", "10.1.0.1:80"))[0].names == ("old_web",)
+    (holding,) = held(owned.owned(NODE, *standing(one), US, {})).values()
+    assert holding.records[0].names == one.names
 
 
 @pytest.mark.promise("S-08")
@@ -98,9 +107,9 @@ def test_an_edit_by_hand_is_another_content() -> None:
     for change in ({"Port": 81}, {"Tags": ["more"]}, {"Weights": {"Passing": 9, "Warning": 1}}, {"Meta": {}}):
         its = {**said["Services"][record.key], **change}
         edited = {**said, "Services": {record.key: its}}
-        for one in owned.holdings([owned.owned(NODE, edited, checks, US, {})]).values():
+        for one in held(owned.owned(NODE, edited, checks, US, {})).values():
             assert [each.content for each in one.records] != [record.content]
-    (one,) = owned.holdings([owned.owned(NODE, said, [{**checks[0], "Status": "critical"}], US, {})]).values()
+    (one,) = held(owned.owned(NODE, said, [{**checks[0], "Status": "critical"}], US, {})).values()
     assert one.records[0].content != record.content
 
 
@@ -119,7 +128,7 @@ def test_what_is_known_changes_no_answer() -> None:
 
 def test_what_others_have_under_our_keys_is_taken() -> None:
     (record,) = fitted(service("shop/web", "10.1.0.1:80"))
-    (holding,) = owned.holdings([owned.owned(NODE, *standing(record, owner="other"), US, {})]).values()
+    (holding,) = held(owned.owned(NODE, *standing(record, owner="other"), US, {})).values()
     assert holding.records == ()
     assert holding.taken == ((record.key, "the owner other"),)
 
@@ -128,15 +137,15 @@ def test_what_a_former_owner_has_on_its_node_is_ours_where_we_have_none() -> Non
     (record,) = fitted(service("shop/web", "10.1.0.1:80"))
     before = owned.owned("registry-bridge-before", *standing(record, owner="before"), US, {})
     nothing = owned.owned(NODE, None, [], US, {})
-    (holding,) = owned.holdings([nothing, before]).values()
+    (holding,) = held(nothing, former=[before]).values()
     assert holding.records[0].revision == owned.Revision("registry-bridge-before", 7, 8)
-    both = owned.holdings([owned.owned(NODE, *standing(record), US, {}), before])
+    both = held(owned.owned(NODE, *standing(record), US, {}), former=[before])
     assert both[record.service].records[0].revision == owned.Revision(NODE, 7, 8)
 
 
 def test_a_node_is_ours_by_its_mark_or_by_those_of_its_instances() -> None:
     (record,) = fitted(service("shop/web", "10.1.0.1:80"))
-    assert owned.stands(None, [], US) == owned.Stands(0, False, "")
+    assert owned.stands(None, [], US) == owned.NOT_THERE
     assert owned.stands(*standing(record), US) == owned.Stands(5, True, "")
     assert owned.stands(*standing(record, meta={}), US) == owned.Stands(5, False, "")
     assert owned.stands(*standing(meta={}), US).foreign == "somebody without a mark"
@@ -178,7 +187,7 @@ def test_whatever_is_answered_for_a_service_is_understood_or_told(said: Any) -> 
 @given(JSON, JSON)
 def test_whatever_stands_on_a_node_is_understood_or_left_out(said: Any, checks: Any) -> None:
     owned.stands(said, checks, US)
-    owned.holdings([owned.owned(NODE, said, checks, US, {})])
+    held(owned.owned(NODE, said, checks, US, {}))
     list(claims.standing(said))
 
 

@@ -180,3 +180,39 @@ async def test_two_services_whose_names_come_to_one_key_do_not_overwrite_each_ot
         await clock.advance(AGREEMENT)
         assert said(out.store)["shop/web"] == hosts(3)
         assert exported(run).state is State.IN_STEP
+
+
+class Flat(MemoryRegistry):
+    """Calls a service there as it is called here, whatever its namespace."""
+
+    def fit(self, target: Target, service: Service, holding: Holding) -> tuple[list[Record], Sequence[Problem]]:
+        records, problems = super().fit(target, service, holding)
+        return [replace(one, names=(key(service.name.name),)) for one in records], problems
+
+
+async def test_of_two_services_that_are_called_the_same_there_one_is_written_and_one_line_names_both() -> None:
+    clock, out = FakeClock(), Flat(mark=OURS)
+    vms = MemoryRegistry(service("shop/web", *hosts(3)), service("data/web", "10.1.0.9:80"))
+    out.set()
+    async with writing(clock, out, vms=vms) as run:
+        await clock.advance(600)
+        assert said(out.store) == {"data/web": ["10.1.0.9:80"]}
+        assert made(out) == ["put data/web#0"], "the other one is seen before it is written"
+        assert [str(one) for one in exported(run).plans[name("shop/web")].withheld] == [
+            "shop/web: web: is what data/web is called there; give one of them another name, or export one of them only"
+        ]
+        vms.set(service("shop/web", *hosts(3)))
+        await clock.advance(AGREEMENT + 60)
+        assert said(out.store) == {"shop/web": hosts(3)}
+
+
+async def test_who_is_called_so_there_stays_whoever_comes() -> None:
+    clock, out = FakeClock(), Flat(mark=OURS)
+    vms = MemoryRegistry(service("shop/web", *hosts(3)))
+    out.set()
+    async with writing(clock, out, vms=vms) as run:
+        await clock.advance(1)
+        vms.set(service("shop/web", *hosts(2)), service("data/web", "10.1.0.9:80"))
+        await clock.advance(600)
+        assert said(out.store) == {"shop/web": hosts(2)}
+        assert not exported(run).plans[name("data/web")].changes

@@ -121,9 +121,10 @@ class ConsulBench(Bench):
 
 
 class ConsulSinkBench(ConsulBench):
-    """A node for each owner, written through a door that loses answers and spoils contents."""
+    """Three nodes for each owner, written through a door that loses answers and spoils contents."""
 
     fences = True
+    nodes = 3
 
     def __init__(self, hand: Hand, proxy: FaultProxy, folder: Path, door: Door, server: Agent) -> None:
         super().__init__(hand, proxy, folder)
@@ -142,7 +143,7 @@ class ConsulSinkBench(ConsulBench):
 
     @property
     def keys(self) -> dict[str, Any]:
-        return {"export": [{"services": ["*"], "from": ["vms"], "tags": [self._node]}]}
+        return {"export": [{"services": ["*"], "from": ["vms"], "tags": [self._node], "nodes": self.nodes}]}
 
     def written_as(self, service: Service) -> Service:
         """Nobody's health is unknown to a Consul."""
@@ -155,13 +156,11 @@ class ConsulSinkBench(ConsulBench):
         return Service.of(ServiceName("shop", "odd"), [Endpoint("10.0.0.1", HTTP, metadata=(("no key", "x"),))])
 
     async def take(self, mark: Mark, service: Service) -> None:
-        (endpoint, *_) = service.endpoints
-        its = str(key(service.name, endpoint))
-        node = f"registry-bridge-{mark.owner}"
-        for one in service.endpoints:
-            its = str(key(service.name, one))
-            made = entry(service.name.name, "10.20.9.9", its=its, node=node, tags=[self._node])
-            await self._hand.register({**made, "SkipNodeUpdate": True})
+        for node in self._of(mark):
+            for one in service.endpoints:
+                its = str(key(service.name, one))
+                made = entry(service.name.name, "10.20.9.9", its=its, node=node, tags=[self._node])
+                await self._hand.register({**made, "SkipNodeUpdate": True})
 
     async def edit(self, mark: Mark, record: Record) -> None:
         node, stands = await self._stands(mark, record)
@@ -186,9 +185,17 @@ class ConsulSinkBench(ConsulBench):
     async def refuse(self) -> None:
         self._door.spoil = True
 
+    def _of(self, mark: Mark) -> list[str]:
+        """The nodes of an owner."""
+        first = f"registry-bridge-{mark.owner}"
+        return [first, *(f"{first}-{number}" for number in range(1, self.nodes))]
+
     async def _stands(self, mark: Mark, record: Record) -> tuple[str, dict[str, Any]]:
-        node = f"registry-bridge-{mark.owner}"
-        return node, (await self._hand.get(f"catalog/node/{node}"))["Services"][record.key]
+        for node in self._of(mark):
+            found = await self._hand.get(f"catalog/node/{node}")
+            if found is not None and record.key in found["Services"]:
+                return node, found["Services"][record.key]
+        raise LookupError(f"{record.key} stands nowhere")
 
     def _ask(self, path: str) -> Any:
         asked = urllib.request.Request(f"{self._server.url}/v1/{path}", headers={"X-Consul-Token": ROOT})

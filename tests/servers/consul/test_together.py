@@ -56,7 +56,7 @@ async def test_what_is_written_at_once_goes_in_few_transactions(own: Agent, tmp_
         await until(lambda: not us.left(*MANY), "all is seen")
         found = await stands(hand)
         assert len(found) == len(MANY)
-        assert len(set(found.values())) == 4
+        assert len(set(found.values())) <= 6
         assert us.held is not None
         gone = [Remove(record) for one in us.held.holdings.values() for record in one.records]
         assert not any(await apply(us, *gone))

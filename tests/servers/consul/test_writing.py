@@ -178,20 +178,6 @@ async def test_a_node_whose_mark_was_wiped_or_that_was_deleted_is_put_right(own:
         assert len(await hand.get("catalog/service/web")) == 1
 
 
-async def test_two_services_that_come_to_one_name_are_told_and_the_first_stays(own: Agent, tmp_path: Path) -> None:
-    async with writer(own.url, tmp_path) as us:
-        await us.claim()
-        one, other = service("data/db", "10.1.0.1:80"), service("shop/db-data", "10.1.0.2:80")
-        for change in us.left(one, other):
-            await us.sink.apply(HERE, change)
-        await until(lambda: bool(us.held and us.held.holdings.get(other.name, NOTHING).facts), "it is seen")
-        assert us.held is not None
-        records, problems = us.sink.fit(HERE, other, us.held.holdings[other.name])
-        assert not records
-        assert "is called db-data there, as data/db is" in problems[0].what
-        assert us.sink.fit(HERE, one, us.held.holdings[one.name])[0]
-
-
 @pytest.mark.promise("R-20")
 async def test_who_was_succeeded_writes_nothing_more(own: Agent, tmp_path: Path) -> None:
     async with writer(own.url, tmp_path) as old, writer(own.url, tmp_path) as new:
