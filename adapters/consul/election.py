@@ -31,7 +31,12 @@ def _key(text: str) -> str:
 
 
 class LeaderSettings(ReachSettings, LeaseSettings):
-    """`leader: {kind: consul}`: of all replicas that name the same key, one writes."""
+    """`leader: {kind: consul}`: of all replicas that name the same key, one writes.
+
+    A key that is not there may be new, or was deleted while somebody leads by it, or the Consul has lost its data: no
+    answer tells these apart. So the first leader of all waits as after any other, unless the operator, who knows, makes
+    the key.
+    """
 
     kind: Literal["consul"]
     key: Annotated[str, AfterValidator(_key)] = Field(

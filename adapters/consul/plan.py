@@ -19,6 +19,9 @@ MOST: Final = 130
 FEWER: Final = 100
 """So many or fewer, where more were, are followed so again."""
 
+FEW: Final = 3
+"""Questions that wait for what is ours on one node; each more takes the place of a service."""
+
 _MEND: Final = "mend"
 
 
@@ -39,14 +42,19 @@ class Plan:
         news: Callable[[Part], None],
         back: Callable[[], None],
         ended: Callable[[], None],
+        beside: int = 0,
     ) -> None:
-        """`news` of a part, an index that went `back`, and a task that `ended`: `adjust` then says why."""
+        """`news` of a part, an index that went `back`, and a task that `ended`: `adjust` then says why.
+
+        `beside` are the questions that wait for what is ours.
+        """
         self._api = api
         self._clock = clock
         self._parts = parts
         self._news = news
         self._back = back
         self._ended = ended
+        self._beside = beside
         self._sweep: Sweep | None = None
         self._tasks: dict[object, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -62,7 +70,7 @@ class Plan:
                 task.result()
         if not self._tasks:
             self._begin(_MEND, mend(self._api, self._clock, self._parts, self._news))
-        many = len(self._parts) > (MOST if self._sweep is None else FEWER)
+        many = len(self._parts) + max(self._beside - FEW, 0) > (MOST if self._sweep is None else FEWER)
         if many and self._sweep is None:
             self._end(_passing)
             self._sweep = Sweep(self._api, self._clock, self._parts, self._news)

@@ -82,7 +82,15 @@ class Consul:
 
     async def observe(self) -> AsyncIterator[Observation]:
         """See `bridge.adapter.Source`."""
-        plan = Plan(self._api, self._clock, self._parts, news=self._take, back=self._went_back, ended=self._news.set)
+        plan = Plan(
+            self._api,
+            self._clock,
+            self._parts,
+            news=self._take,
+            back=self._went_back,
+            ended=self._news.set,
+            beside=len(self._written.watches),
+        )
         told: Observation | None = None
         reading: asyncio.Task[None] | None = None
         tasks: list[asyncio.Task[Any]] = []

@@ -98,3 +98,15 @@ async def test_rights_that_are_missing_are_said_and_nobody_leads(
         assert "give it the right that is missing" in one.leadership.why
         await hand.policy("no-keys", 'key_prefix "elections/" { policy = "write" }')
         await until(lambda: one.leads, "it leads")
+
+
+async def test_an_operator_who_knows_that_the_lease_is_new_says_so_and_nobody_waits_for_its_length(
+    standing: Agent, hand: Hand, token: Path, key: str
+) -> None:
+    """As the README has it; a lease that nobody was told of is waited for, and here that would be half an hour."""
+    long = {"lease": "30m", "renew": "20m", "retry": "200ms"}
+    assert await hand.raw("PUT", f"kv/{key}?cas=0", b'{"seconds": 1}') == b"true"
+    one = enter(elector(standing.url, token, key, **long))
+    async with watched(one):
+        await until(lambda: one.leads, "it leads")
+        assert await hand.raw("PUT", f"kv/{key}?cas=0", b'{"seconds": 1}') == b"false", "nobody's lead is taken so"

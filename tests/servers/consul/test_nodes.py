@@ -4,9 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from adapters.consul.plan import MOST
+from bridge.kit import Kit
+from bridge.kit.mark import Mark
+from bridge.runtime.clock import SystemClock
 from tests.builders import service
 from tests.servers.consul.hand import Hand, entry
+from tests.servers.consul.observing import settings
 from tests.servers.consul.server import Agent
+from tests.servers.consul.test_many import many
 from tests.servers.consul.test_together import MANY, apply, heavier
 from tests.servers.consul.test_writing import NODE, writer
 from tests.servers.electing import until
@@ -77,3 +83,17 @@ async def test_a_node_that_is_deleted_right_after_it_was_made_is_made_again(own:
         while (await apply(us, change))[0] is not None:
             pass
         assert (await stands(hand))[NODE] == [change.record.key]
+
+
+@pytest.mark.parametrize(("nodes", "how"), [(1, "long polls"), (16, "hints and sweeps")])
+async def test_each_further_node_takes_the_place_of_services_that_are_waited_for(
+    own: Agent, tmp_path: Path, nodes: int, how: str
+) -> None:
+    """So that all questions together stay below what an agent allows."""
+    export = [{"services": ["*"], "from": ["vms"], "nodes": nodes}]
+    made = settings(own.url, tmp_path, export=export, **{"import": {"services": ["many-*"]}})
+    async with own.hand() as hand:
+        await many(hand, MOST - 10)
+        async for view in made.open(Kit("consul", SystemClock(), Mark("us", "one"))).observe():
+            assert view.how.startswith(how)
+            break
