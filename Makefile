@@ -10,7 +10,7 @@ WORKERS ?= 3
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fast lint types imports claims promises laws processes servers paused deaths bench lock proto clean
+.PHONY: help venv demo test fast lint types imports claims promises laws processes servers paused deaths shared bench lock proto clean
 
 help:  ## these lines
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / — /'
@@ -68,6 +68,9 @@ paused: venv  ## a leader that is paused past its lease and resumed, RUNS=100 ti
 
 deaths: venv  ## a writer that is killed at any moment, RUNS=1000 times in each registry
 	@RUNS=$(or $(RUNS),1000) $(BIN)/python -m pytest -q -s tests/servers/zookeeper/test_dies.py tests/servers/test_kubernetes_dies.py
+
+shared: venv  ## two bridges with a cluster each on one Consul, STEPS=10000 random steps
+	@STEPS=$(or $(STEPS),10000) SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/servers/consul/test_shared.py
 
 bench: venv  ## the figures of the README, with peers
 	$(BIN)/python -m tests.bench

@@ -47,6 +47,10 @@ class Zygote:
 
     async def kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Wait until the bridge that was started last is gone."""
         assert await self._line() == "ended"
 
     async def _line(self) -> str:

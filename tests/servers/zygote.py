@@ -7,10 +7,13 @@ import os
 import sys
 from pathlib import Path
 
+import aiohttp
+import consul.base
 import kazoo.client
 import kubernetes.aio.client
 import watchfiles
 
+import adapters.consul.settings
 import adapters.kubernetes.settings
 import adapters.static.settings
 import adapters.zookeeper.settings
@@ -19,11 +22,14 @@ import bridge.app
 import bridge.cli.running
 
 READY = (
+    adapters.consul.settings,
     adapters.kubernetes.settings,
     adapters.static.settings,
     adapters.zookeeper.settings,
+    aiohttp,
     bridge.admin.log,
     bridge.app,
+    consul.base,
     kazoo.client,
     kubernetes.aio.client,
     watchfiles,

@@ -17,6 +17,8 @@ class Door:
     """Speaks HTTP on `port`. `refuse` is the status that all questions get, 0 for none; `change` may alter headers;
     what begins with `hides` is not known here.
 
+    `writes` are the bodies of all requests that were more than questions, with their paths.
+
     `lose` and `spoil` are for the next transaction: its answer does not arrive, or its content is made a bad one.
     """
 
@@ -27,6 +29,7 @@ class Door:
         self.lose = self.spoil = False
         self.change: Callable[[str, CIMultiDict[str]], None] = lambda path, headers: None
         self.asked: Counter[str] = Counter()
+        self.writes: list[tuple[str, bytes]] = []
         self.open = self.most = 0
         self._behind = url
 
@@ -69,6 +72,8 @@ class Door:
             return web.Response(status=404)
         headers = _passed(request.headers, "X-Consul-Token")
         asked = await request.read()
+        if request.method != "GET":
+            self.writes.append((request.path, asked))
         writes = request.path == "/v1/txn" and b'"Service"' in asked
         if writes and self.spoil:
             self.spoil, asked = False, re.sub(rb'"Service":"[^"]*"', b'"Service":""', asked)

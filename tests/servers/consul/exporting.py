@@ -20,8 +20,8 @@ LIMITS = {"removals": {"at_once": "100%", "floor": 100_000}, "rate": {"per_secon
 class Exporter(Process):
     """Its registries are `vms`, an inventory file, and `consul`, which is written; it reads of it what is in `shop`.
 
-    `vms` and `consul` are further keys of them, `more` further sections of the configuration; `state` names the folder
-    of its snapshot.
+    `vms` is another registry in the place of the file, `consul` further keys of the other one, `more` further sections
+    of the configuration; `state` names the folder of its snapshot.
     """
 
     def __init__(

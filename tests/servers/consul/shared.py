@@ -1,0 +1,328 @@
+"""A Consul that two bridges share, each with a registry of its own, and hands that register something there too."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import aiohttp
+
+from tests.servers.consul.door import Door
+from tests.servers.consul.exporting import LIMITS, Exporter
+from tests.servers.consul.hand import Hand, entry
+from tests.servers.kubernetes.client import Client
+from tests.servers.kubernetes.objects import Object, Pod, service, slice_
+from tests.servers.test_kubernetes_dies import Zygote, zygote
+
+SERVICES = tuple(f"s{number}" for number in range(4))
+POOL = tuple(f"10.60.0.{number}" for number in range(1, 7))
+"""Everybody's: both bridges and the hands often register one endpoint."""
+
+STEADY = "steady"
+"""A service of everybody's that no step touches."""
+
+PORT = 8080
+QUICK = {
+    "settled": "1s", "gather": "100ms", "small": "100%", "source": "100%", "confirm": "1s", "last": "1s",
+    "flood_release": "1s", "probe": False,
+}  # fmt: skip
+"""Nothing here is about the guard."""
+
+LOOK, BURST = 25, 125
+"""Steps from one look to the next, and until everybody has to agree."""
+
+PATIENCE = 60.0
+"""Seconds until everybody agrees."""
+
+Says = dict[tuple[str, str], int]
+"""Service and address to one of three marks, which each registry shows in its own way."""
+
+
+class Shown(NamedTuple):
+    """What Consul is to say of an instance."""
+
+    weight: int
+    status: str
+
+
+class Beside:
+    """The registry that one bridge has for itself."""
+
+    config: Mapping[str, Any]
+
+    async def tell(self, said: Says, service: str) -> None:
+        """Let it say so of a service."""
+        raise NotImplementedError
+
+    def shown(self, address: str, mark: int) -> Shown:
+        raise NotImplementedError
+
+    async def differs(self, natives: set[tuple[str, str]]) -> str:
+        """Where it does not have what the bridge is to bring there, "" when it does."""
+        raise NotImplementedError
+
+
+class Inventory(Beside):
+    """A file; a mark is a weight."""
+
+    config: Mapping[str, Any] = {"kind": "static", "files": ["vms.yaml"], "removals": QUICK}
+
+    def __init__(self, bridge: Exporter) -> None:
+        self._bridge = bridge
+
+    async def tell(self, said: Says, service: str) -> None:
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for (name, address), mark in sorted(said.items()):
+            rows.setdefault(name, []).append({"address": address, "weight": mark})
+        self._bridge.inventory(**rows)
+
+    def shown(self, address: str, mark: int) -> Shown:
+        return Shown(mark, "passing")
+
+    async def differs(self, natives: set[tuple[str, str]]) -> str:
+        return ""
+
+
+class Cluster(Beside):
+    """A Kubernetes, into which the bridge brings what hands have registered in Consul; a mark may be unready pods.
+
+    They are few, or it is a flood of bad health.
+    """
+
+    def __init__(self, api: Client, kubeconfig: str, owner: str) -> None:
+        exports = [{"services": ["shop/*"], "from": ["consul"], "create_services": True, **LIMITS}]
+        self.config = {
+            "kind": "kubernetes", "kubeconfig": kubeconfig, "import": {"namespaces": ["shop"]}, "export": exports,
+            "removals": QUICK,
+        }  # fmt: skip
+        self._api = api
+        self._owner = owner
+        self._services: dict[str, Object] = {}
+        self._said: set[tuple[str, str]] = set()
+
+    async def prepare(self) -> None:
+        """Make the Services."""
+        for name in (*SERVICES, STEADY):
+            self._services[name] = await self._api.create(service("shop", name, [("http", PORT)]))
+
+    async def tell(self, said: Says, service: str) -> None:
+        them = {address: mark for (name, address), mark in sorted(said.items()) if name == service}
+        pods = [Pod(address, ready=self._ready(address, mark)) for address, mark in them.items()]
+        await self._api.apply(slice_(self._services[service], pods))
+        self._said = set(said)
+
+    def shown(self, address: str, mark: int) -> Shown:
+        return Shown(1, "passing" if self._ready(address, mark) else "critical")
+
+    def _ready(self, address: str, mark: int) -> bool:
+        return address != POOL[0] or mark != 2
+
+    async def differs(self, natives: set[tuple[str, str]]) -> str:
+        found: Counter[tuple[str, str]] = Counter()
+        for one in await self._api.list("EndpointSlice", "shop"):
+            labels = one["metadata"]["labels"]
+            owner = labels.get("registry-bridge.dev/owner")
+            if owner is not None:
+                assert owner == self._owner, f"{owner} wrote into the cluster of {self._owner}"
+                of = labels["kubernetes.io/service-name"]
+                found.update((of, row["addresses"][0]) for row in one["endpoints"] or ())
+        wanted = natives - self._said
+        return "" if found == Counter(wanted) else f"{self._owner}: its cluster has {found}, and not {wanted}"
+
+
+class Side:
+    """One bridge, what is registered beside it, and the door by which it reaches Consul."""
+
+    def __init__(self, bridge: Exporter, door: Door, beside: Beside, started: Zygote) -> None:
+        self.bridge = bridge
+        self.beside = beside
+        self.said: Says = {(STEADY, f"10.61.0.{number}"): 1 for number in range(1, 4)}
+        self.ever: set[tuple[str, str]] = set(self.said)
+        self.starts = 0
+        self._door = door
+        self._zygote = started
+        self._pid = 0
+
+    async def begin(self) -> None:
+        self._pid = await self._zygote.start()
+        self.starts += 1
+
+    async def kill(self) -> None:
+        await self._zygote.kill(self._pid)
+
+    async def end(self) -> None:
+        """As an operator does who will not wait."""
+        os.kill(self._pid, signal.SIGTERM)
+        while (await self.bridge.get("/readyz"))[0] == 200:
+            await asyncio.sleep(0.01)
+        os.kill(self._pid, signal.SIGTERM)
+        await self._zygote.ended()
+
+    async def tell(self, name: str) -> None:
+        self.ever |= self.said.keys()
+        await self.beside.tell(self.said, name)
+
+    async def accept(self) -> None:
+        """Let go what an earlier process left."""
+        where = f"http://{self.bridge.admin}/api/v1/plan/accept"
+        async with aiohttp.ClientSession() as http, http.post(where, json={"all": True}) as answer:
+            await answer.read()
+
+    async def withheld(self) -> bool:
+        status, body = await self.bridge.get("/api/v1/withheld")
+        return bool(status == 200 and body["withheld"])
+
+    async def knows(self) -> set[tuple[str, str]]:
+        """What it tells Envoy of."""
+        status, body = await self.bridge.get("/api/v1/endpoints")
+        rows = body["endpoints"] if status == 200 else []
+        return {(one["service"].removeprefix("shop/"), one["endpoint"].removesuffix(f":{PORT}")) for one in rows}
+
+    def wanted(self, natives: set[tuple[str, str]]) -> dict[tuple[str, str], Shown]:
+        """What is to stand on its node: what Consul has from hands it does not get once more."""
+        return {one: self.beside.shown(one[1], mark) for one, mark in self.said.items() if one not in natives}
+
+    def touched(self) -> set[str]:
+        """The nodes and keys that it ever wrote, or tried to."""
+        return {where for path, body in self._door.writes for where in _touched(path, body)}
+
+
+@asynccontextmanager
+async def side(bridge: Exporter, door: Door, beside: Beside) -> AsyncIterator[Side]:
+    """It runs."""
+    bridge.configure("")
+    async with zygote(bridge.config, bridge.folder / "log") as started:
+        made = Side(bridge, door, beside, started)
+        for name in (*SERVICES, STEADY):
+            await made.tell(name)
+        await made.begin()
+        yield made
+        await made.kill()
+
+
+class World:
+    """Both sides and the hands; `natives` is what these have registered, on nodes of their own."""
+
+    def __init__(self, hand: Hand, sides: Iterable[Side]) -> None:
+        self.sides = list(sides)
+        self.natives: set[tuple[str, str]] = set()
+        self.agreed = False  # whether all has stood there once
+        self._hand = hand
+
+    async def steps(self, number: int, rng: random.Random) -> None:
+        """So many steps; whoever looks in between must find it sound, and after a burst everybody agrees."""
+        await self._native(STEADY, "10.61.1.1")
+        await self.agree()
+        for done in range(1, number + 1):
+            await self.step(rng)
+            await asyncio.sleep(rng.choice((0.0, 0.0, 0.01, 0.04)))
+            if done % LOOK == 0:
+                await self.look()
+            if done % BURST == 0 or done == number:
+                await self.agree()
+
+    async def step(self, rng: random.Random) -> None:
+        one, name, address = rng.choice(self.sides), rng.choice(SERVICES), rng.choice(POOL)
+        match rng.choices(("put", "drop", "whole", "native", "restart", "kill"), (50, 25, 5, 18, 0.8, 1.2))[0]:
+            case "put":
+                one.said[name, address] = rng.randrange(1, 4)
+                await one.tell(name)
+            case "drop":
+                one.said.pop((name, address), None)
+                await one.tell(name)
+            case "whole":
+                for each in POOL:
+                    one.said.pop((name, each), None)
+                await one.tell(name)
+            case "native":
+                await self._native(name, address)
+            case "restart":
+                await one.end()
+                await one.begin()
+            case _:
+                await one.kill()
+                await one.begin()
+
+    async def look(self) -> dict[str, dict[tuple[str, str], Shown]]:
+        """What must be so at any moment; what stands on each node."""
+        for one in self.sides:
+            node = one.bridge.node
+            ours = {node, f"registry-bridge/claims/{one.bridge.owner}/{node}"}
+            assert one.touched() <= ours, f"{one.bridge.owner} wrote to {one.touched() - ours}"
+        stands = await self._stands()
+        natives = {each for node, them in stands.items() if node.startswith("vm-") for each in them}
+        assert natives == self.natives, f"of the hands' {natives ^ self.natives} were touched"
+        for one in self.sides:
+            there = stands.get(one.bridge.node, {}).keys()
+            assert there <= one.ever, f"{one.bridge.owner} wrote {there - one.ever}, which nobody ever said"
+            missing = {each for each in one.said if each[0] == STEADY} - there
+            assert not (missing and self.agreed), f"{missing} was always wanted, and is gone"
+        return stands
+
+    async def agree(self) -> None:
+        """Wait until each node says what is wanted there, and each bridge knows everything."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while why := await self._differs():
+            assert asyncio.get_running_loop().time() < deadline, why
+            for one in self.sides:
+                if await one.withheld():
+                    await one.accept()
+            await asyncio.sleep(0.1)
+        self.agreed = True
+
+    async def _differs(self) -> str:
+        stands = await self.look()
+        everything = self.natives.union(*(one.said for one in self.sides))
+        for one in self.sides:
+            wanted, there = one.wanted(self.natives), stands.get(one.bridge.node, {})
+            if there != wanted:
+                return f"{one.bridge.owner}: {sorted(set(there.items()) ^ set(wanted.items()))[:5]} differs"
+            if (knows := await one.knows()) != everything:
+                return f"{one.bridge.owner} knows {sorted(knows ^ everything)[:5]} otherwise"
+            if why := await one.beside.differs(self.natives):
+                return why
+        return ""
+
+    async def _native(self, name: str, address: str) -> None:
+        """Register by hand what is not there, or take it away."""
+        made = entry(name, address, PORT)
+        if (name, address) in self.natives:
+            await self._hand.put("catalog/deregister", {"Node": made["Node"], "ServiceID": made["Service"]["ID"]})
+        else:
+            await self._hand.register(made)
+        self.natives ^= {(name, address)}
+
+    async def _stands(self) -> dict[str, dict[tuple[str, str], Shown]]:
+        """Each node's instances."""
+        found: dict[str, dict[tuple[str, str], Shown]] = {}
+        for name in (*SERVICES, STEADY):
+            for one in await self._hand.get(f"health/service/{name}"):
+                said, node = one["Service"], one["Node"]["Node"]
+                there = found.setdefault(node, {})
+                assert (name, said["Address"]) not in there, f"{said['ID']} stands twice on {node}"
+                statuses = [check["Status"] for check in one["Checks"]]
+                assert len(statuses) == 1, f"{said['ID']} on {node} has the checks {statuses}"
+                there[name, said["Address"]] = Shown(said["Weights"]["Passing"], statuses[0])
+        return found
+
+
+def _touched(path: str, body: bytes) -> Iterable[str]:
+    assert path == "/v1/txn", f"written by {path}"
+    for operation in json.loads(body):
+        ((kind, said),) = operation.items()
+        if said["Verb"].startswith(("get", "check-")):
+            continue
+        match kind:
+            case "KV":
+                yield said["Key"]
+            case "Service":
+                yield said["Node"]
+            case "Check":
+                yield said["Check"]["Node"]
+            case _:
+                yield said["Node"]["Node"]
