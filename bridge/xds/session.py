@@ -97,6 +97,7 @@ class Session:
             response = self._clusters.take(nonce)
             if response is not None:
                 self._count += 1
+                self._rewarmed.difference_update(response.removed)
                 self._warm(self._clusters.news(response))
                 return response
         response = self._endpoints.take(nonce) if self._endpoints is not None else None

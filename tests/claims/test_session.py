@@ -5,7 +5,8 @@ import tracemalloc
 
 import pytest
 
-from bridge.xds.messages import CDS, EDS, Resource
+from bridge.xds.messages import CDS, EDS, Resource, Response
+from bridge.xds.session import Session
 from tests.session_model import (
     BOTH_WAYS,
     Shelf,
@@ -57,6 +58,32 @@ def test_a_client_that_never_reads_costs_no_more_with_time(delta: bool) -> None:
     tracemalloc.stop()
     assert late - early < 4_096
     assert stream.status()[0].pending <= 2
+
+
+@BOTH_WAYS
+@pytest.mark.promise("law-7")
+def test_clusters_that_come_and_go_cost_no_more_with_time(delta: bool) -> None:
+    """The client asks for no endpoints, and so never hears of those that its clusters warm with."""
+
+    def change(shelf: Shelf, stream: Session, response: Response | None) -> Response | None:
+        for number in range(1_000):
+            for text in ("1", None):
+                shelf.put(CDS, f"cluster-{number}", text)
+                stream.touch(CDS, [f"cluster-{number}"])
+                response = reply(stream, delta, response)
+        return response
+
+    shelves = [Shelf() for _ in range(2)]
+    streams = [session(shelf, delta) for shelf in shelves]
+    for stream in streams:
+        ask(stream, delta, type_url=CDS)
+    change(shelves[0], streams[0], streams[0].take())  # what is remembered of names for all streams is not meant
+    response = streams[1].take()
+    tracemalloc.start()
+    response = change(shelves[1], streams[1], response)
+    assert response is not None
+    assert tracemalloc.get_traced_memory()[0] < 16_384
+    tracemalloc.stop()
 
 
 @BOTH_WAYS
