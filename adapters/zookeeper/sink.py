@@ -1,6 +1,7 @@
 """What is written into a ZooKeeper: each change a transaction that first checks the claim last written."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -65,6 +66,11 @@ class Sink:
         """Znodes above records that stand there, and may not have been seen yet."""
         self._tried: dict[Target, set[RecordKey]] = {target: set() for target in self._targets}
         """Sequential znodes whose making was asked for, and that were not seen yet: a second one would be a double."""
+        self._grown: dict[Target, tuple[Counter[str], Counter[str]]] = {}
+        """Bytes that were added to lists of children since the last look, and between that and the one before it.
+
+        A look may have begun before what was made while it went on.
+        """
 
     def fit(self, target: Target, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
         """See `bridge.adapter.Sink`."""
@@ -73,6 +79,8 @@ class Sink:
     def seen(self, target: Target, holdings: Holdings) -> None:
         """This stands there now."""
         self._made.clear()
+        now, _ = self._growth(target)
+        self._grown[target] = Counter(), now
         for key in list(self._tried[target]):
             holding = holdings.get(ServiceName(*key.split("/", 2)[:2]))
             if holding is not None and any(one.key == key for one in holding.records):
@@ -181,12 +189,18 @@ class Sink:
     def _fits(self, target: TreeTarget, write: Write, where: str) -> None:
         """Rejected when its readers could not have the list of children any more."""
         made = [part.path.rpartition("/")[2] for part in write.parts if isinstance(part, Create)]
-        size = target.mirror.size(write.parent) + sum(len(name.encode()) + DIGITS for name in made)
+        more = sum(len(name.encode()) + DIGITS for name in made)
+        now, before = self._growth(target.target)
+        size = target.mirror.size(write.parent) + now[write.parent] + before[write.parent] + more
         if size > JAVA_LIMIT:
             raise Rejected(
                 f"{where}: the names beside it would come to {size:,} bytes, and clients written in Java take "
                 f"{JAVA_LIMIT:,}; export fewer endpoints of this service"
             )
+        now[write.parent] += more
+
+    def _growth(self, target: Target) -> tuple[Counter[str], Counter[str]]:
+        return self._grown.setdefault(target, (Counter(), Counter()))
 
     async def _commit(self, one: TreeTarget, change: Change, write: Write, where: str) -> Refused | None:
         """Make it, with the znodes above it that are not known to be there; what the server did not do, and why."""

@@ -2,11 +2,13 @@
 
 import asyncio
 import secrets
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from adapters.zookeeper.mirror import JAVA_LIMIT
 from adapters.zookeeper.settings import Settings
 from bridge.adapter import Holding, Put, Remove, Sink
 from bridge.errors import Conflict, Rejected
@@ -26,6 +28,14 @@ PORTS = (Port("http", 8080),)
 
 async def names(hand: Hand, bench: ZooKeeperBench, name: str = "web") -> list[str]:
     return await hand.names(f"{bench.root}/{name}")
+
+
+async def state(hand: Hand, bench: ZooKeeperBench) -> dict[str, tuple[int, int]]:
+    """Everything but claims, by its path: the transactions that made it and that last changed it."""
+    tops = [f"/{name}" for name in await hand.names("/") if name not in ("zookeeper", "registry-bridge")]
+    paths = [path for top in tops if bench.root in top for path in await hand.all(top)]
+    stats = {path: await hand.stat(path) for path in paths}
+    return {path: (stat.czxid, stat.mzxid) for path, stat in stats.items()}
 
 
 async def test_a_znode_that_is_made_ends_with_the_bridge_only_where_it_is_told_to(
@@ -105,17 +115,25 @@ async def test_a_znode_that_somebody_made_anew_at_our_place_is_not_ours_any_more
 
 
 @pytest.mark.promise("R-20", "law-6")
-async def test_a_leader_of_before_cannot_write_whatever_it_knows(hand: Hand, proxy: FaultProxy) -> None:
-    bench = await ZooKeeperBench.made(hand, proxy)
+@pytest.mark.parametrize(
+    "dialect", ["curator", "spring", "serverset", "nerve", "dubbo", "dubbo-app", "plain", "party", "kingpin"]
+)
+async def test_a_leader_of_before_cannot_write_whatever_it_knows(hand: Hand, proxy: FaultProxy, dialect: str) -> None:
+    """Neither a record nor what stands above or beside one; and it takes nothing away."""
+    bench = await ZooKeeperBench.made(hand, proxy, dialect)
+    heavier = Service.of(WEB.name, [Endpoint(one.address, PORTS, weight=7) for one in WEB.endpoints])
     async with writing(bench) as old:
         await old.say(WEB)
-        changes = old.plan(service("web", "10.20.0.8"))
+        changes = [
+            change for said in (service("new", "10.20.0.8"), heavier, Service(WEB.name)) for change in old.plan(said)
+        ]
+        assert {type(change) for change in changes} == {Put, Remove}
         async with writing(bench, term=2):
-            stood = await names(hand, bench)
+            stood = await state(hand, bench)
             for change in changes:
-                with pytest.raises(Conflict):
+                with pytest.raises(Conflict, match="another one has claimed it"):
                     await old.apply(change)
-            assert await names(hand, bench) == stood
+            assert await state(hand, bench) == stood
 
 
 async def test_a_claim_and_writes_that_go_side_by_side_do_not_fence_each_other_off(
@@ -148,6 +166,17 @@ async def test_a_list_of_children_stays_within_what_clients_in_java_take(hand: H
             await wrote.apply(change)
         assert "clients written in Java take 1,048,575" in str(refused.value)
         assert len(await names(hand, bench)) == many
+
+
+async def test_whatever_is_written_at_once_does_not_make_a_list_too_long(hand: Hand, proxy: FaultProxy) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy)
+    await hand.make(f"{bench.root}/web")
+    await hand.many((f"{bench.root}/web/{number:04}-{'x' * 236}", b"{}") for number in range(4_279))
+    async with writing(bench) as wrote:
+        changes = wrote.plan(service("web", *(f"10.20.0.{number}" for number in range(1, 9))))
+        done = await asyncio.gather(*map(wrote.apply, changes), return_exceptions=True)
+        assert Counter(map(type, done)) == {type(None): 3, Rejected: 5}
+        assert sum(len(name) + 4 for name in await names(hand, bench)) <= JAVA_LIMIT
 
 
 async def test_a_parent_that_vanishes_is_made_again_and_stays(hand: Hand, proxy: FaultProxy) -> None:
