@@ -184,7 +184,7 @@ async def test_a_parent_that_vanishes_is_made_again_and_stays(hand: Hand, proxy:
     async with writing(bench) as wrote:
         await wrote.say(WEB)
         await hand.remove(bench.root)
-        await wrote.watched.until(lambda: bool(wrote.plan(WEB)), "that all is gone")
+        await wrote.gone(WEB.name)
         for change in wrote.plan(WEB):
             await wrote.apply(change)
         assert len(await names(hand, bench)) == 3
