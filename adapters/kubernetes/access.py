@@ -5,8 +5,10 @@ import base64
 import os
 import ssl
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final, NamedTuple, Self
 
 import aiohttp
@@ -156,13 +158,18 @@ class Access:
         from kubernetes.aio.config import ConfigException
 
         configuration = Configuration()
-        try:
-            if self._path is not None:
-                place = await self._by_kubeconfig(self._path, configuration, bad)
-            else:
-                place = await asyncio.to_thread(_by_account, configuration)
-        except (ConfigException, OSError, ValueError, LookupError, TypeError, aiohttp.ClientError) as error:
-            raise Denied(f"{self._path or POD}: nobody can log in by this: {_why(error)}") from None
+        with ExitStack() as stack:
+            try:
+                if self._path is not None:
+                    place = await self._by_kubeconfig(self._path, configuration, bad, stack)
+                else:
+                    place = await asyncio.to_thread(_by_account, configuration)
+            except (ConfigException, OSError, ValueError, LookupError, TypeError, aiohttp.ClientError) as error:
+                raise Denied(f"{self._path or POD}: nobody can log in by this: {_why(error)}") from None
+            try:
+                tls, context = await asyncio.to_thread(_transport, configuration, self._tls)
+            except (OSError, ValueError) as error:
+                raise Denied(f"{place}: its certificates cannot be used: {_why(error)}; write them anew") from None
         token = " ".join(str(configuration.api_key.get("BearerToken", "")).split())
         headers = {"User-Agent": "registry-bridge", "Accept": "application/json"}
         if token:
@@ -173,10 +180,6 @@ class Access:
             raise Denied(f"{place}: {error}") from None
         options = {"server_hostname": configuration.tls_server_name, "proxy": proxy}
         options = {key: value for key, value in options.items() if value}
-        try:
-            tls, context = await asyncio.to_thread(_transport, configuration, self._tls)
-        except (OSError, ValueError) as error:
-            raise Denied(f"{place}: its certificates cannot be used: {_why(error)}; write them anew") from None
         if context is not None or self._login is None:
             await self._retire()
             connector = aiohttp.TCPConnector(limit=0, ssl=context or True)
@@ -193,14 +196,17 @@ class Access:
             await self._before.close()
         self._before = self._login.session if self._login is not None else None
 
-    async def _by_kubeconfig(self, path: Path, configuration: Any, bad: bool) -> str:
+    async def _by_kubeconfig(self, path: Path, configuration: Any, bad: bool, stack: ExitStack) -> str:
+        """What messages call it; certificates that are no files of their own are some until `stack` is left."""
         from kubernetes.aio.config.kube_config import ConfigNode, KubeConfigLoader
 
         chosen = await asyncio.to_thread(kubeconfig.read, path, self._context)
-        user = await self._user(chosen, path.parent, bad)
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="registry-bridge-")))
+        user = await asyncio.to_thread(_as_files, await self._user(chosen, path.parent, bad), folder)
+        cluster = await asyncio.to_thread(_as_files, chosen.cluster, folder)
         whole = {
             "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-            "clusters": [{"name": "it", "cluster": dict(chosen.cluster)}],
+            "clusters": [{"name": "it", "cluster": cluster}],
             "users": [{"name": "it", "user": user}],
         }
         loader = KubeConfigLoader(ConfigNode(chosen.place, whole), "it", config_base_path=str(path.parent))
@@ -227,6 +233,16 @@ class Access:
             user["client-certificate-data"] = base64.b64encode(known[1].certificate.encode()).decode()
             user["client-key-data"] = base64.b64encode(known[1].key.encode()).decode()
         return user
+
+
+def _as_files(said: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What is there in base64 as files: those that the client's loader makes, keys too, stay as long as the process."""
+    made = dict(said)
+    for name in ("certificate-authority", "client-certificate", "client-key"):
+        if data := made.pop(f"{name}-data", None):
+            made[name] = str(folder / name)
+            (folder / name).write_bytes(base64.b64decode(data))
+    return made
 
 
 def _by_account(configuration: Any) -> str:

@@ -5,6 +5,7 @@ import base64
 import json
 import ssl
 import stat
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -210,7 +211,11 @@ async def test_a_redirect_takes_no_credentials_elsewhere(server: FakeKubernetes,
 
 
 @pytest.mark.parametrize("source", ["kubeconfig", "plugin"])
-async def test_a_certificate_says_who_asks_where_there_is_no_token(tmp_path: Path, source: str) -> None:
+async def test_a_certificate_says_who_asks_where_there_is_no_token_and_lies_about_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     authority = Authority("cluster")
     authority.pair("server").write(tmp_path / "tls.pem", tmp_path / "tls.key")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -232,6 +237,7 @@ async def test_a_certificate_says_who_asks_where_there_is_no_token(tmp_path: Pat
         (tmp_path / "ca.pem").write_bytes(authority.pem)
         async with asking(secure.kubeconfig(tmp_path, user, **{"certificate-authority": "ca.pem"})) as api:
             assert (await api.get(SERVICES))["items"] == []
+            assert list((tmp_path / "tmp").iterdir()) == []
         async with asking(secure.kubeconfig(tmp_path, **{"certificate-authority": "ca.pem"})) as api:
             with pytest.raises(Unavailable):
                 await api.get(SERVICES)
