@@ -3,6 +3,7 @@
 import sys
 
 from tests.golang import NoProgramError
+from tests.servers.consul import readers
 from tests.servers.consul import server as consul
 from tests.servers.deploy import Tools
 from tests.servers.kubernetes.binaries import find
@@ -13,6 +14,7 @@ def main() -> int:
         find(print)
         consul.find(print)
         consul.find18(print)
+        readers.find_reader(print)
         Tools(print)
     except NoProgramError as error:
         print(error, file=sys.stderr)

@@ -9,10 +9,11 @@ import pytest
 from bridge.testing.proxy import FaultProxy
 from tests.golang import NoProgramError
 from tests.servers.consul.hand import Hand
+from tests.servers.consul.readers import find_reader
 from tests.servers.consul.server import Agent, Three, find, find18
 
 HERE = Path(__file__).parent
-BUILDS = {"program": find, "program18": find18}
+BUILDS = {"program": find, "program18": find18, "reader": find_reader}
 _built = pytest.StashKey[dict[str, Path | NoProgramError]]()
 
 
@@ -48,6 +49,12 @@ def program(pytestconfig: pytest.Config) -> Path:
 def program18(pytestconfig: pytest.Config) -> Path:
     """That of 1.8, likewise."""
     return _or_skip(pytestconfig.stash[_built]["program18"])
+
+
+@pytest.fixture(scope="session")
+def reader(pytestconfig: pytest.Config) -> Path:
+    """The program of Consul's Go client, likewise."""
+    return _or_skip(pytestconfig.stash[_built]["reader"])
 
 
 @pytest.fixture(scope="session")

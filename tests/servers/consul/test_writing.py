@@ -4,9 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import dns.message
-import dns.query
-import dns.rdatatype
 import pytest
 
 from adapters.consul.registry import Consul
@@ -97,13 +94,7 @@ def writer(url: str, folder: Path, token: str = ROOT, **more: Any) -> Writer:
     return Writer(sink, mark)
 
 
-def asked(agent: Agent, name: str) -> set[str]:
-    """The addresses that Consul's DNS gives."""
-    answer = dns.query.udp(dns.message.make_query(name, dns.rdatatype.A), "127.0.0.1", port=agent.dns, timeout=5)
-    return {str(one) for records in answer.answer for one in records if one.rdtype == dns.rdatatype.A}
-
-
-async def test_dns_and_the_catalog_serve_what_was_written_and_health_follows(own: Agent, tmp_path: Path) -> None:
+async def test_the_catalog_has_what_was_written_and_health_follows(own: Agent, tmp_path: Path) -> None:
     web = service("shop/web", endpoint("10.1.0.1:8080"), endpoint("10.1.0.2:8080", health=Health.UNHEALTHY))
     async with own.hand() as hand, writer(own.url, tmp_path) as us:
         await us.claim()
@@ -117,18 +108,6 @@ async def test_dns_and_the_catalog_serve_what_was_written_and_health_follows(own
         assert len(await hand.get("health/service/web?passing")) == 2
         checks = await hand.get(f"health/node/{NODE}")
         assert {one["Definition"] == {} and one["Type"] == "" for one in checks} == {True}
-
-
-async def test_dns_asks_who_may_read_and_has_the_healthy_ones(own: Agent, tmp_path: Path) -> None:
-    async with own.hand() as hand, writer(own.url, tmp_path) as us:
-        rules = 'service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }'
-        await hand.policy("dns", rules)
-        anonymous = next(one for one in await hand.get("acl/tokens") if one["Description"] == "Anonymous Token")
-        await hand.put(f"acl/token/{anonymous['AccessorID']}", {"Policies": [{"Name": "dns"}]})
-        await us.claim()
-        await us.say(service("shop/web", endpoint("10.1.0.1:80"), endpoint("10.1.0.2:80", health=Health.DRAINING)))
-        found = await asyncio.to_thread(asked, own, "web.service.consul.")
-        assert found == {"10.1.0.1"}
 
 
 async def test_another_bridge_reads_everything_that_an_endpoint_says(own: Agent, tmp_path: Path) -> None:
