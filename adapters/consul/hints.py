@@ -85,11 +85,6 @@ class Summary:
     def __init__(self) -> None:
         self._compared = Compared(summary_of)
 
-    @property
-    def pace(self) -> float:
-        """Seconds from one look to the next."""
-        return self._compared.pace
-
     async def look(self, api: Api) -> Looked:
         """Ask for it now; it raises what the question does."""
         answer = await api.summary()

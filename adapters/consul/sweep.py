@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
 from typing import Any, Final
 
-from adapters.consul.answer import FROM_START, PACE
+from adapters.consul.answer import FROM_START, MOST, PACE
 from adapters.consul.client import Api, Unreached
 from adapters.consul.hints import Hint, Summary, Touched, checks_of, nodes_of
 from adapters.consul.part import Part
@@ -16,8 +16,11 @@ from bridge.kit.backoff import pause
 AT_ONCE: Final = 16
 """Questions that are under way at once."""
 
+SHARE: Final = 4
+"""How many times as long as it took is rested after a sweep, and after a look at the summary: a fifth is for us."""
+
 REST: Final = 1.0
-"""Seconds between two sweeps at least, or four times as long as the last one took."""
+"""Seconds between two sweeps at least."""
 
 LEISURE: Final = 10.0
 """Seconds between two sweeps, at least, that only look whether there was more than what was hinted at."""
@@ -68,8 +71,8 @@ class Sweep:
         self._covered = FROM_START  # up to which all has been looked at
         self._hinted = asyncio.Event()
         self._hinted.set()
-        self._due = inf
-        self._nearer = asyncio.Event()
+        self._soon = self._later = False  # whether all is to be read, as soon as the last sweep has rested, or later
+        self._wanted = asyncio.Event()
         self._rest_until = self._leisure_until = clock.now() + REST
 
     def hints(self) -> tuple[Hint, ...]:
@@ -104,7 +107,8 @@ class Sweep:
 
     def soon(self) -> None:
         """Anything may have changed."""
-        self._sweep_at(self._rest_until)
+        self._soon = True
+        self._wanted.set()
 
     async def look(self) -> None:
         """Until cancelled: find out which instances have changed when all that is known is that some have."""
@@ -121,10 +125,11 @@ class Sweep:
                 self._covered = max(newest, seen.until) if self._newest >= newest else FROM_START
                 self.touch(seen.touched or ())
                 if seen.touched and seen.until >= newest:
-                    self._sweep_at(self._leisure_until)
+                    self._later = True
+                    self._wanted.set()
                 else:
                     self.soon()
-            await self._clock.sleep(max(begun + self._summary.pace - self._clock.now(), 0.0))
+            await self._clock.sleep(min(max(PACE, SHARE * (self._clock.now() - begun)), MOST))
 
     async def read_touched(self) -> None:
         """Until cancelled: read what is known to have changed."""
@@ -143,7 +148,7 @@ class Sweep:
         tries = 0
         while True:
             await self._until_due()
-            self._due = inf
+            self._soon = self._later = False
             begun = self._clock.now()
             try:
                 await each(list(self._parts.values()), self._api, self._clock, self._news)
@@ -154,7 +159,7 @@ class Sweep:
             else:
                 tries = 0
                 now = self._clock.now()
-                self._rest_until = now + max(REST, 4 * (now - begun))
+                self._rest_until = now + max(REST, SHARE * (now - begun))
                 self._leisure_until = max(self._rest_until, now + LEISURE)
 
     def _of(self, touched: Iterable[Touched]) -> Iterator[Part]:
@@ -164,15 +169,16 @@ class Sweep:
             if part.name.lower() in services or (nodes and not nodes.isdisjoint(part.nodes)):
                 yield part
 
-    def _sweep_at(self, moment: float) -> None:
-        if moment < self._due:
-            self._due = moment
-            self._nearer.set()
+    @property
+    def _due(self) -> float:
+        if self._soon:
+            return self._rest_until
+        return self._leisure_until if self._later else inf
 
     async def _until_due(self) -> None:
         while (rest := self._due - self._clock.now()) > 0:
-            self._nearer.clear()
-            waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._nearer.wait())]
+            self._wanted.clear()
+            waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._wanted.wait())]
             if rest < inf:
                 waits.append(asyncio.ensure_future(self._clock.sleep(rest)))
             try:
