@@ -87,9 +87,7 @@ class Snapshots:
     def close(self) -> None:
         """Give the folder to the next bridge; nothing is written after that."""
         self._ending = True
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._unlock()
 
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with the folder at present, sorted by where."""
@@ -161,6 +159,8 @@ class Snapshots:
             replace(path, _slowly(form.encode(view.source, view.wall, view.services), breathe))
         except OSError as error:
             self.failures += 1
+            if isinstance(error, FileNotFoundError):
+                self._unlock()  # the folder is gone, and its lock with it: it is made and locked anew
             self._fails(
                 f"write {view.source}", path, f"cannot be written: {_why(error)}; tried again every few seconds"
             )
@@ -173,6 +173,11 @@ class Snapshots:
             for key in (f"write {view.source}", f"read {view.source}", "folder"):
                 self._problems.pop(key, None)
         self.seconds += time.perf_counter() - began
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _path(self, source: SourceName) -> Path:
         assert self._folder is not None

@@ -1,6 +1,7 @@
 import hashlib
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -186,6 +187,19 @@ def test_a_folder_that_cannot_be_made_is_a_problem_and_the_bridge_runs_on(tmp_pa
     snapshots.write_now([View(VMS, VIEW, 0.0)])
     assert snapshots.problems() == ()
     assert (tmp_path / "file" / "state" / "vms.snapshot").exists()
+
+
+@pytest.mark.promise("R-31")
+def test_a_folder_that_somebody_deletes_is_made_again_and_is_no_other_bridges(tmp_path: Path) -> None:
+    snapshots = opened(tmp_path / "state")
+    shutil.rmtree(tmp_path / "state")
+    snapshots.write_now([View(VMS, VIEW, 0.0)])
+    assert "cannot be written: No such file or directory" in str(snapshots.problems()[0])
+    snapshots.write_now([View(VMS, VIEW, 0.0)])
+    assert snapshots.problems() == ()
+    assert (tmp_path / "state" / "vms.snapshot").exists()
+    with pytest.raises(ConfigError, match="is used by another bridge"):
+        opened(tmp_path / "state")
 
 
 def test_a_second_bridge_on_the_same_folder_is_told_who_has_it(tmp_path: Path) -> None:
