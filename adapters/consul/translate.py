@@ -15,6 +15,10 @@ from bridge.kit import address
 from bridge.kit.names import port_name
 from bridge.model import Endpoint, EndpointId, Health, Locality, Metadata, Port, Service, ServiceName
 
+EXTERNAL: Final = "external-node"
+PROBED: Final = "external-probe"
+"""Keys of a node's meta, by which consul-esm knows a host without an agent and what to do with it."""
+
 SHOWN: Final = 20
 """How many bad instances of one service are told one by one."""
 
@@ -172,10 +176,17 @@ def _based(region: str, zone: str, sub_zone: str, base: Locality) -> Locality:
 
 
 def _metadata(one: Instance) -> Metadata:
-    """Its meta without the mark; of what no bridge wrote its node and its tags too."""
+    """Its meta without the mark; of what no bridge wrote its node and its tags too.
+
+    Of a node without an agent that somebody registered, the meta is what is known of the host; an agent's says how the
+    agent is.
+    """
     pairs = {key: value for key, value in one.meta if not key.startswith(PREFIX)}
     if one.stamp is not None:
         return tuple(sorted(pairs.items()))
+    around = dict(one.node.meta)
+    if around.get(EXTERNAL) == "true":
+        pairs = {key: value for key, value in around.items() if key not in (EXTERNAL, PROBED)} | pairs
     if one.node.name:
         pairs.setdefault("consul-node", one.node.name)
     if one.tags:

@@ -153,6 +153,14 @@ def test_what_consul_k8s_copied_counts_only_when_asked_for(said: dict[str, objec
     assert len(endpoints(said, selection=Selection(("*",), frozenset(), (), True))) == 1
 
 
+def test_of_a_host_without_an_agent_the_meta_is_what_its_node_says_and_its_own_counts_first() -> None:
+    said = {"external-node": "true", "external-probe": "true", "rack": "r4", "role": "spare"}
+    metadata = (("consul-node", "vm-7"), ("rack", "r4"), ("role", "primary"))
+    assert only(entry(node={"Meta": said}, Meta={"role": "primary"})).metadata == metadata
+    agents = {"rack": "r4", "consul-version": "1.20.6"}
+    assert only(entry(node={"Meta": agents}, Meta={"role": "primary"})).metadata == (metadata[0], metadata[2])
+
+
 def test_what_nomad_registered_counts() -> None:
     assert len(endpoints(entry(Meta={"external-source": "nomad"}))) == 1
 

@@ -65,7 +65,9 @@ async def test_static_hosts_of_consul_are_read_with_what_their_nodes_say(
         await seen.until(lambda: bool(seen.endpoints("ledger-db")))
         (one,) = seen.endpoints("ledger-db")
         assert (str(one.id), one.health, one.locality) == ("10.8.0.7:5432", Health.HEALTHY, Locality("eu", "dc1-b"))
-        assert dict(one.metadata) == {"role": "primary", "tags": "pg", "consul-node": "db-7"}
+        assert dict(one.metadata) == {
+            "role": "primary", "tags": "pg", "consul-node": "db-7", "zone": "dc1-b", "rack": "r4",
+        }  # fmt: skip
         await hand.register({**host, "Check": {**health, "Status": "critical"}})
         await seen.until(lambda: [one.health for one in seen.endpoints("ledger-db")] == [Health.UNHEALTHY])
         await hand.register({**host, "Address": "10.8.0.8", "Check": health})
