@@ -15,10 +15,6 @@ from adapters.zookeeper.owner import Batch, Connected, Disconnected, Event, News
 from bridge.errors import BridgeError, Denied, Unavailable
 from bridge.kit import Clock
 
-LIMIT = 3.0
-"""Seconds within which a server has to answer a canary: so a frozen one is noticed. kazoo would notice it in two thirds
-of a session, but every request, and so a canary too, puts that off."""
-
 CLOSE = 2.0
 """Seconds for which the end of a session is waited for; it takes ten milliseconds where a server answers."""
 
@@ -96,7 +92,8 @@ class Client:
             timer.cancel()
 
     async def ask(self, *asked: Operation, within: float = PATIENCE) -> list[Answer]:
-        """The answers, in order; SilentError when one of them does not come within so many seconds, or Denied.
+        """The answers, in order; SilentError when they do not all come within so many seconds or the server falls
+        silent meanwhile, Unavailable when the connection is lost, Denied.
 
         What was asked may then have been done, or be done later.
         """
@@ -115,8 +112,8 @@ class Client:
         return batch.answers
 
     async def alive(self) -> None:
-        """Return when a server has answered; SilentError when it does not within `LIMIT`."""
-        await self.ask(Exists("/"), within=LIMIT)
+        """Return when a server has answered; SilentError when it is silent."""
+        await self.ask(Exists("/"))
 
     def _tell(self, news: News) -> None:
         """By any thread; nothing is told after the loop was closed."""

@@ -19,6 +19,7 @@ Lacks = Counter[tuple[str, str]]
 """Kinds and sentences of what is left out, and how many endpoints each is about."""
 
 _UNSAID = "unsaid"
+_NAMES = "names of ports"
 
 
 def fit(
@@ -125,7 +126,7 @@ def _ports(dialect: Written, said: tuple[Port, ...], lacks: Lacks) -> tuple[Port
         lacks[_UNSAID, "further ports"] += 1
     names_ = {port.name for port in sayable}
     if any(port.name not in names_ and any(port.number == one.number for one in sayable) for port in kept):
-        lacks[_UNSAID, "names of ports"] += 1
+        lacks[_UNSAID, _NAMES] += 1
     return sayable
 
 
@@ -194,5 +195,8 @@ def _told(dialect: Written, service: ServiceName, lacks: Lacks) -> list[Problem]
     ]
     if unsaid := {what: count for (kind, what), count in sorted(lacks.items()) if kind == _UNSAID}:
         what = f"{dialect.name} has no place for {', '.join(unsaid)}; left out"
+        if _NAMES in unsaid:
+            key = "dubbo: {protocol: http}" if dialect.name.startswith("dubbo") else "ports: {default: http}"
+            what += f"; where all are called alike, write such as `{key}`"
         told.append(Problem(_UNSAID, str(service), what, service, max(unsaid.values())))
     return told

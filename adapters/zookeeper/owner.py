@@ -26,6 +26,10 @@ from bridge.errors import BridgeError
 WINDOW: Final = 128
 """How many requests are under way at most."""
 
+SILENCE: Final = 3.0
+"""Seconds without an answer, while one is due, after which a server counts as silent: so a frozen one is noticed. kazoo
+would notice it in two thirds of a session, but every request puts that off."""
+
 LOOK = 0.1
 """Seconds between two looks at the clock, and at what is new, while no answer comes."""
 
@@ -96,6 +100,7 @@ class Owner(threading.Thread):
         self._todo: deque[tuple[Batch, int]] = deque()
         self._flying: deque[tuple[Batch, int, Any]] = deque()
         self._open: dict[Batch, None] = {}
+        self._heard = 0.0  # when an answer came, or the first one was due
         self._stopping = self._over = False
         self._kazoo: KazooClient | None = None
 
@@ -181,6 +186,8 @@ class Owner(threading.Thread):
             except (TypeError, ValueError, exceptions.KazooException) as error:
                 self._answer(batch, index, Refused(operations.OTHER, f"cannot be asked: {error!r}"))
             else:
+                if not self._flying:
+                    self._heard = self._now()
                 self._flying.append((batch, index, result))
 
     def _finish(self) -> None:
@@ -189,6 +196,7 @@ class Owner(threading.Thread):
             self._flying[len(self._flying) // 2][2].wait(LOOK)
         while self._flying and self._flying[0][2].ready():
             batch, index, result = self._flying.popleft()
+            self._heard = self._now()
             if batch.error:
                 continue
             error = result.exception
@@ -204,7 +212,8 @@ class Owner(threading.Thread):
     def _expire(self) -> None:
         """Fail what waits too long. What is under way stays in the window: its answer may still come, in its turn."""
         now = self._now()
-        for batch in [one for one in self._open if one.until <= now]:
+        silent = bool(self._flying) and self._heard + SILENCE <= now
+        for batch in [one for one in self._open if silent or one.until <= now]:
             batch.late = True
             self._fail(batch, "does not answer")
 

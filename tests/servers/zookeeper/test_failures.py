@@ -112,6 +112,23 @@ async def test_a_frozen_server_is_noticed_and_nothing_is_doubled_when_it_goes_on
             await seen.until(lambda: seen.served("web") == FIVE)
 
 
+@pytest.mark.promise("R-04", "law-10")
+async def test_a_server_that_freezes_in_the_midst_of_a_reading_is_noticed_long_before_a_session_would_end(
+    own: ZooKeeper,
+) -> None:
+    async with Hand(own.hosts) as hand:
+        await hand.make("/services")
+        await hand.many((f"/services/s{number // 20:03}/{number % 20}", b"{}") for number in range(2_000))
+        await hand.say(*FOUR)
+        async with observing(settings(own.hosts, session="60s")) as seen:
+            await seen.until(lambda: seen.served("web") == FOUR)
+            async with frozen(own):
+                seen.refresh()
+                await seen.until(lambda: seen.reading.lost is not None, within=20)
+            assert seen.served("web") == FOUR
+            await seen.until(lambda: seen.reading.lost is None)
+
+
 @pytest.mark.promise("R-05")
 async def test_after_a_session_that_ended_while_cut_off_watches_are_set_again_and_a_change_in_the_gap_arrives(
     own: ZooKeeper,
