@@ -26,10 +26,11 @@ class Revision(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A claim that stands there, and the target that it is of."""
+    """A claim that stands there, and the target that it is of; `dialect` is how that is written, "" if not said."""
 
     target: str
     claim: Claim
+    dialect: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,12 @@ def path(owner: str, target: Target) -> str:
     return f"{ROOT}/{owner}/{words.digest(target)}"
 
 
-def written(claim: Claim, target: Target) -> bytes:
+def written(claim: Claim, target: Target, dialect: str) -> bytes:
     """What is written there."""
     said: dict[str, Any] = {
         "format": FORMAT,
         "target": target,
+        "dialect": dialect,
         "deployment": claim.deployment,
         "term": claim.term,
         "beat": claim.beat,
@@ -98,8 +100,9 @@ def _read(owner: str, child: Child) -> Standing:
         said.get("tombstone") is True,
         Revision(child.created, child.version),
     )
-    target = said.get("target")
-    return Standing(target if isinstance(target, str) and words.digest(target) == child.name else child.name, claim)
+    target, dialect = said.get("target"), said.get("dialect")
+    of = target if isinstance(target, str) and words.digest(target) == child.name else child.name
+    return Standing(of, claim, dialect if isinstance(dialect, str) else "")
 
 
 def of_target(them: Sequence[Standing], mark: Mark, target: Target) -> tuple[Claim, ...]:

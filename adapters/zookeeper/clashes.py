@@ -1,8 +1,12 @@
-"""What registries of one configuration do to each other in one ZooKeeper."""
+"""What registries of one configuration, or bridges, do to each other in one ZooKeeper."""
 
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
-from adapters.zookeeper.paths import Tree
+from adapters.zookeeper.claims import Standing
+from adapters.zookeeper.paths import Tree, meet, pattern
+from adapters.zookeeper.target import TreeTarget
+from bridge.adapter import Problem
 from bridge.kit.place import excerpt
 
 APART: Final = "one tree has one export: join them, or write elsewhere"
@@ -41,3 +45,17 @@ def clash(one: Use, other: Use) -> str:
             return f"reads what is read in {its}, on the same servers: all of it would count twice; remove one of them"
         case _:
             return ""
+
+
+def of_others(target: TreeTarget, claims: Iterable[Standing], ours: Collection[str]) -> Iterator[Problem]:
+    """What other bridges write into a tree that we write, in another way or at another depth."""
+    for claim, path, dialect in ((one.claim, one.target, one.dialect) for one in claims):
+        if claim.owner in ours or claim.tombstone or not path.startswith("/"):
+            continue
+        words, alike = pattern(path), dialect in ("", target.dialect.name)
+        if meet(target.tree.words, words, within=True) and not (alike and len(words) == len(target.tree.words)):
+            what = (
+                f"owner {claim.owner} writes {excerpt(path)} there, dialect {excerpt(dialect)}: readers of one cannot "
+                "read the other; let one of you write elsewhere"
+            )
+            yield Problem("clash", f"{target.target}: dialect {target.dialect.name}", what)

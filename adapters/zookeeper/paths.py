@@ -19,6 +19,10 @@ _VARIABLE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}", re.ASCII)
 _ENCODED_SLASH: Final = re.compile(r"%(?:2f|5c|2e|00)", re.IGNORECASE)
 
 
+Words = frozenset[str] | None
+"""What a part of a path may be; None is anything."""
+
+
 class Found(NamedTuple):
     """A service that a path is; `spelled` is its name before it was normalised, `node` the name of its znode."""
 
@@ -128,16 +132,15 @@ class Tree:
 
     def meets(self, other: "Tree", *, within: bool = False) -> bool:
         """Whether a service of one can stand where one of the other does; with `within` also in its midst."""
-        return (within or len(self.parts) == len(other.parts)) and all(
-            mine is None or its is None or mine & its for mine, its in zip(self._words(), other._words(), strict=False)
-        )
+        return meet(self.words, other.words, within=within)
 
     def below(self, chroot: str) -> "Tree":
         """The same tree as who has no chroot knows it."""
         return Tree((*filter(None, chroot.split("/")), *self.parts), self.mapped)
 
-    def _words(self) -> list[frozenset[str] | None]:
-        """What each part of a path may be; None where that is anything."""
+    @property
+    def words(self) -> list[Words]:
+        """What each part of a path may be."""
         words = dict[str, frozenset[str] | None](self.mapped.where)
         if variable := _VARIABLE.fullmatch(self.mapped.namespace):
             words.setdefault(variable[1], self.mapped.namespaces)
@@ -182,6 +185,17 @@ class Tree:
                 raise ValueError(f"a service does not say what {part} is; say it under `where:`, with one value")
             made.append(safe(values[variable[1]]) if variable else part)
         return "/" + "/".join(made)
+
+
+def pattern(path: str) -> list[Words]:
+    """What each part of a path may be, as far as the pattern alone says it."""
+    return [None if part == ANY or "{" in part else frozenset([part]) for part in path[1:].split("/")]
+
+
+def meet(one: Sequence[Words], other: Sequence[Words], *, within: bool) -> bool:
+    """Whether there is a path that is one of both; with `within` also one that lies within one of the other."""
+    some = zip(one, other, strict=False)
+    return (within or len(one) == len(other)) and all(mine is None or its is None or mine & its for mine, its in some)
 
 
 def safe(part: str) -> str:

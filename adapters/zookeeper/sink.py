@@ -114,8 +114,8 @@ class Sink:
 
     async def claim(self, target: Target, claim: Claim) -> None:
         """See `bridge.adapter.Sink`."""
-        owner = self._targets[target].owner
-        path, data = claims.path(claim.owner, target), claims.written(claim, target)
+        owner, dialect = self._targets[target].owner, self._targets[target].dialect.name
+        path, data = claims.path(claim.owner, target), claims.written(claim, target, dialect)
         if claim.revision is None:
             await self._parents(path.rpartition("/")[0], None, self._place)
             fence = _Fence(path, 0)

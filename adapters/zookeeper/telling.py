@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from adapters.zookeeper import claims
+from adapters.zookeeper.clashes import of_others
 from adapters.zookeeper.mirror import Failure, Mirror, shown
 from adapters.zookeeper.operations import NO_AUTH, NO_NODE
 from adapters.zookeeper.target import TreeTarget
@@ -69,10 +70,11 @@ class Telling:
                 unread += self._unread(self._claims)
                 parts += len(self._unread(self._claims))
         restored = [self.restored] if self.restored is not None else []
-        told = bounded(chain(restored, self.whole.problems()), SHOWN, self._place)
         standing = claims.standing(self._claims)
         self._hold(standing)
         ours = () if self._mark is None else (self._mark.owner, *self._mark.former)
+        clashing = chain.from_iterable(of_others(one, standing, ours) for one in self.targets)
+        told = bounded(chain(restored, clashing, self.whole.problems()), SHOWN, self._place)
         others = (
             () if self.targets else tuple((one.target, one.claim) for one in standing if one.claim.owner not in ours)
         )

@@ -36,7 +36,7 @@ async def test_an_inventory_stands_in_a_zookeeper_follows_is_put_right_and_is_wi
         await bridge.until_holds(B, C)
         code, _, err = await bridge.call("withdraw", "--yes")
         assert code == 0, err
-        assert await hand.names("/services/web") == []
+        assert await hand.names("/services") == ["legacy"]
         assert await hand.names("/services/legacy") == ["10.50.0.1:80"]
 
 

@@ -259,3 +259,27 @@ async def test_the_claims_of_others_are_told_to_who_only_reads(hand: Hand, proxy
         view = await anext(views)
         assert [(of, claim.owner) for of, claim in view.others] == [(f"{bench.root}/{{name}}", THEIRS.owner)]
         await views.aclose()
+
+
+async def test_two_bridges_that_write_one_tree_in_two_ways_are_told_of_each_other(
+    hand: Hand, proxy: FaultProxy
+) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy)
+    other = await ZooKeeperBench.made(hand, proxy, "nerve", path=f"{bench.root}/{{name}}")
+    deeper = await ZooKeeperBench.made(hand, proxy, path=f"{bench.root}/web/{{name}}")
+    alike = await ZooKeeperBench.made(hand, proxy, path=f"{bench.root}/{{name}}")
+    async with writing(bench) as ours:
+
+        def clashes() -> list[str]:
+            return [one.what for one in ours.watched.now.problems if one.kind == "clash"]
+
+        async with writing(alike, THEIRS):
+            await ours.watched.until(lambda: len(ours.claims()) == 2, "their claim")
+            assert clashes() == []
+        for bench_, mark in ((other, Mark("second", "one")), (deeper, Mark("third", "one"))):
+            async with writing(bench_, mark) as theirs:
+                await ours.watched.until(lambda mark=mark: any(mark.owner in one for one in clashes()), "the clash")
+                assert [one.kind for one in theirs.watched.now.problems].count("clash") >= 1, "they are told too"
+        await hand.remove("/registry-bridge/second")
+        await hand.remove("/registry-bridge/third")
+        await ours.watched.until(lambda: clashes() == [], "that they are gone")
