@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.test_app import until_async
-from tests.servers.exporting import Exporter, exporting
+from tests.servers.exporting import exporting
 from tests.servers.kubernetes.client import Client
 from tests.servers.kubernetes.door import Door
+from tests.servers.kubernetes.exporting import Exporter
 from tests.servers.kubernetes.objects import service
 from tests.servers.kubernetes.server import ApiServer
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.test_app import until_async
-from tests.servers.exporting import Exporter, exporting, quiet
+from tests.servers.exporting import exporting
 from tests.servers.kubernetes import doubles
 from tests.servers.kubernetes.client import Client, Rule
 from tests.servers.kubernetes.door import Door
+from tests.servers.kubernetes.exporting import Exporter, quiet
 from tests.servers.kubernetes.objects import Object, Pod, service, slice_, thing
 from tests.servers.kubernetes.server import ApiServer
 

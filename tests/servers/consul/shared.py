@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from tests.servers.consul.door import Door
-from tests.servers.consul.exporting import LIMITS, Exporter
+from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.hand import Hand, entry
+from tests.servers.exporting import LIMITS
 from tests.servers.kubernetes.client import Client
 from tests.servers.kubernetes.objects import Object, Pod, service, slice_
 from tests.servers.test_kubernetes_dies import Zygote, zygote

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.consul.exporting import Exporter, exporting
+from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.server import Agent
+from tests.servers.exporting import exporting
 
 A, B, C = "10.40.0.1", "10.40.0.2", "10.40.0.3"
 

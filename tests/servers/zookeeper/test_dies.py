@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.test_app import until_async
+from tests.servers.exporting import exporting
 from tests.servers.test_kubernetes_dies import POOL, SERVICES, STEADY, zygote
-from tests.servers.zookeeper.exporting import Exporter, exporting
+from tests.servers.zookeeper.exporting import Exporter
 from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.server import ZooKeeper
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.test_app import until_async
-from tests.servers.zookeeper.exporting import Exporter, exporting
+from tests.servers.exporting import exporting
+from tests.servers.zookeeper.exporting import Exporter
 from tests.servers.zookeeper.hand import Hand, expire
 from tests.servers.zookeeper.server import ZooKeeper
 

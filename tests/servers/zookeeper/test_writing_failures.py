@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.test_app import until, until_async
-from tests.servers.zookeeper.exporting import Exporter, exporting
+from tests.servers.exporting import exporting
+from tests.servers.zookeeper.exporting import Exporter
 from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.server import Ensemble, ZooKeeper, frozen
 
