@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.test_app import until_async
-from tests.servers.consul.exporting import LIMITS, Exporter, exporting
+from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.server import Agent
+from tests.servers.exporting import LIMITS, exporting
 from tests.servers.test_kubernetes_dies import POOL, SERVICES, STEADY, zygote
 
 DEATHS = 40

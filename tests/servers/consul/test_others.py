@@ -10,11 +10,12 @@ import yaml
 from bridge.model import Health
 from tests.builders import endpoint, service
 from tests.chaos.test_app import until_async
-from tests.servers.consul.exporting import LIMITS, Exporter, exporting
+from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.hand import Hand, entry
 from tests.servers.consul.server import Agent
 from tests.servers.consul.test_writing import NODE, writer
 from tests.servers.electing import until
+from tests.servers.exporting import LIMITS, exporting
 
 A, B = "10.40.0.1", "10.40.0.2"
 
