@@ -1,5 +1,6 @@
 """What may become of an answer over HTTP on its way here, and what mends it."""
 
+import ssl
 from typing import Final
 
 import aiohttp
@@ -36,5 +37,10 @@ def lost(error: aiohttp.ClientError | OSError, server: str, authority: str) -> s
             return f"{error.host}:{error.port} cannot be reached: {why}; see whether the server runs there"
         case aiohttp.ClientPayloadError():
             return "the answer is cut short; it is asked again"
+        case aiohttp.ClientOSError(__cause__=ssl.SSLError() as said) if said.reason:
+            alert = said.reason.replace("_", " ").lower()
+            return f"the server ends TLS: {alert}; correct the certificate that is shown to it"
+        case aiohttp.ClientOSError() if error.strerror:
+            return f"the connection is lost: {error.strerror}; it is asked again"
         case _:
             return f"the connection is lost ({type(error).__name__}); it is asked again"

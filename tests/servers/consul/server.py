@@ -47,6 +47,9 @@ class Agent:
     management: ClassVar = "initial_management"
     """What the token that may do everything is called in the configuration."""
 
+    opened: ClassVar = ("http", "dns", "server", "serf_lan", "serf_wan")
+    """Ports, each of its own choice."""
+
     unused: ClassVar = ("grpc", "grpc_tls", "https")
     """Ports that are not opened."""
 
@@ -56,9 +59,7 @@ class Agent:
         self._folder = folder
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
-        names = ("http", "server", "serf_lan", "serf_wan")
-        self._ports = {name: free_port() for name in names}
-        self._ports |= {"dns": free_port(), **dict.fromkeys(self.unused, -1)}
+        self._ports = {**{name: free_port() for name in self.opened}, **dict.fromkeys(self.unused, -1)}
         config: dict[str, Any] = {
             "node_name": folder.name,
             "server": True,
@@ -101,6 +102,11 @@ class Agent:
     def serf(self) -> str:
         """Where other servers join it."""
         return f"127.0.0.1:{self._ports['serf_lan']}"
+
+    @property
+    def wan(self) -> str:
+        """Where servers of other datacenters join it."""
+        return f"127.0.0.1:{self._ports['serf_wan']}"
 
     @property
     def url(self) -> str:
@@ -179,6 +185,22 @@ class Agent:
         except subprocess.TimeoutExpired:
             process.kill()
             await asyncio.to_thread(process.wait)
+
+
+class SecureAgent(Agent):
+    """One that speaks TLS too, and then asks for a certificate."""
+
+    opened = (*Agent.opened, "https")
+    unused = ("grpc", "grpc_tls")
+
+    def __init__(self, program: Path, folder: Path, authority: Path, cert: Path, key: Path) -> None:
+        files = {"ca_file": str(authority), "cert_file": str(cert), "key_file": str(key)}
+        super().__init__(program, folder, {"tls": {"https": {**files, "verify_incoming": True}}})
+
+    @property
+    def secure(self) -> str:
+        """Where TLS is spoken."""
+        return f"https://127.0.0.1:{self._ports['https']}"
 
 
 class Agent18(Agent):

@@ -36,6 +36,67 @@ async def test_health_follows_the_checks_and_removes_nothing(standing: Agent, ha
             await seen.until(lambda said=said: health() == [said, Health.HEALTHY])
 
 
+async def test_maintenance_of_an_instance_and_of_a_node_drains(standing: Agent, hand: Hand, tmp_path: Path) -> None:
+    """As the agent itself says it, for a service that it runs."""
+    local = {
+        "Name": "local",
+        "ID": "local-1",
+        "Address": "10.2.0.1",
+        "Port": 80,
+        "Weights": {"Passing": 3, "Warning": 1},
+    }
+    await hand.put("agent/service/register", local)
+    async with observing(settings(standing.url, tmp_path, **chosen("local"))) as seen:
+
+        def said() -> list[tuple[Health | None, int]]:
+            return [(one.health, one.weight) for one in seen.endpoints("local")]
+
+        await seen.until(lambda: said() == [(Health.HEALTHY, 3)])
+        for what in ("agent/service/maintenance/local-1", "agent/maintenance"):
+            await hand.put(f"{what}?enable=true&reason=kernel")
+            await seen.until(lambda: said() == [(Health.DRAINING, 3)])
+            await hand.put(f"{what}?enable=false")
+            await seen.until(lambda: said() == [(Health.HEALTHY, 3)])
+    await hand.put("agent/service/deregister/local-1")
+
+
+async def test_each_state_has_its_weight_and_none_at_all_drains(standing: Agent, hand: Hand, tmp_path: Path) -> None:
+    """Of an instance that passes, Consul itself takes a weight of 0 for 1."""
+    said = {
+        ("passing", 5, 0): (Health.HEALTHY, 5),
+        ("passing", 0, 5): (Health.HEALTHY, 1),
+        ("warning", 5, 2): (Health.DEGRADED, 2),
+        ("warning", 5, 0): (Health.DRAINING, 1),
+        ("critical", 5, 0): (Health.UNHEALTHY, 5),
+    }
+    for number, (status, passing, warning) in enumerate(said, 1):
+        weights = {"Passing": passing, "Warning": warning}
+        await hand.register(entry("weighed", f"10.2.2.{number}", status=status, Weights=weights))
+    async with observing(settings(standing.url, tmp_path, **chosen("weighed"))) as seen:
+        await seen.until(lambda: [(one.health, one.weight) for one in seen.endpoints("weighed")] == [*said.values()])
+
+
+async def test_instances_are_chosen_by_tag_and_meta_and_names_are_looked_up(
+    standing: Agent, hand: Hand, tmp_path: Path
+) -> None:
+    await hand.register(
+        entry("picked", "10.2.1.1", tags=["live", "v2"], meta={"env": "prod"}),
+        entry("picked", "10.2.1.2", tags=["live"], meta={"env": "stage"}),
+        entry("picked", "10.2.1.3", tags=["live"], meta={"env": "test"}),
+        entry("picked", "10.2.1.4", tags=["v2"], meta={"env": "prod"}),
+        entry("picked", "localhost", 8080, tags=["live"], meta={"env": "prod"}),
+        entry("picked", "db.invalid", tags=["live"], meta={"env": "prod"}),
+        entry("unpicked", "10.2.1.9", tags=["live"], meta={"env": "prod"}),
+    )
+    what = chosen("pick*", tags=["live"], meta={"env": ["prod", "stage"]})
+    async with observing(settings(standing.url, tmp_path, allow_loopback=True, **what)) as seen:
+        await seen.until(lambda: "127.0.0.1:8080" in seen.served("picked"))
+        assert {one.address for one in seen.endpoints("picked")} - {"::1"} == {"10.2.1.1", "10.2.1.2", "127.0.0.1"}
+        assert seen.served("unpicked") == []
+        await seen.until(lambda: any("db.invalid" in one for one in seen.problems))
+        print([one for one in seen.problems if "db.invalid" in one])
+
+
 async def test_an_instance_says_where_it_is_and_what_it_weighs(standing: Agent, hand: Hand, tmp_path: Path) -> None:
     whole = entry(
         "placed", "10.3.0.1", 443, tags=["v2"], meta={"version": "2"}, Weights={"Passing": 7, "Warning": 1},
