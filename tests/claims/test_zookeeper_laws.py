@@ -273,21 +273,22 @@ def test_no_record_whatever_it_holds_raises_more_than_a_problem(dialect: Dialect
 def _names(dialect: Dialect) -> list[str]:
     if not isinstance(dialect, Written):
         return ["x"]
-    return [node.name for node in made(dialect, fitted(dialect, endpoint("10.0.0.1:80"))[0])]
+    return [node.name for node in made(dialect, fitted(dialect, endpoint("10.0.0.1:80", weight=3))[0])]
 
 
 def _mutated(dialect: Dialect) -> st.SearchStrategy[bytes]:
     """A good record of JSON in which one value is another."""
     if not isinstance(dialect, Written):
         return st.just(b"")
-    (node,) = made(dialect, fitted(dialect, endpoint("10.0.0.1:80", metadata=(("a", "b"),)))[0])
+    nodes = made(dialect, fitted(dialect, endpoint("10.0.0.1:80", weight=3, metadata=(("a", "b"),)))[0])
     try:
-        good = json.loads(node.data)
+        good = [json.loads(node.data) for node in nodes]
     except ValueError:
         return st.binary(max_size=20)
 
-    def mutate(values: tuple[Any, str]) -> bytes:
-        value, key = values
-        return json.dumps({**good, key: value}).encode()
+    def mutate(values: tuple[Any, tuple[int, str]]) -> bytes:
+        value, (number, key) = values
+        return json.dumps({**good[number], key: value}).encode()
 
-    return st.tuples(json_values, st.sampled_from(sorted(good))).map(mutate)
+    keys = [(number, key) for number, one in enumerate(good) for key in sorted(one)]
+    return st.tuples(json_values, st.sampled_from(keys)).map(mutate)

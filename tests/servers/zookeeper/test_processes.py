@@ -42,18 +42,30 @@ async def test_an_inventory_stands_in_a_zookeeper_follows_is_put_right_and_is_wi
 
 
 @pytest.mark.promise("R-21")
-async def test_when_the_leader_of_two_replicas_is_killed_the_other_one_writes(own: ZooKeeper, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ephemeral", [False, True], ids=["persistent", "ephemeral"])
+async def test_when_the_leader_of_two_replicas_is_killed_the_other_one_writes(
+    own: ZooKeeper, tmp_path: Path, ephemeral: bool
+) -> None:
     leader = {"kind": "zookeeper", "hosts": own.hosts, "session": "4s", "lease": "4s", "renew": "3s", "retry": "500ms"}
     async with Hand(own.hosts) as hand:
-        one, two = (Exporter(tmp_path, own, hand, "nerve", state, leader=leader) for state in ("one", "two"))
+        one, two = (
+            Exporter(tmp_path, own, hand, "nerve", state, ephemeral=ephemeral, leader=leader)
+            for state in ("one", "two")
+        )
         one.inventory(web=[A])
         async with exporting(one):
             await one.until_holds(A)
+            before = await one.sessions()
             async with exporting(two):
                 await one.end(signal.SIGKILL)
                 two.inventory(web=[A, B])
                 await two.until_holds(A, B)
                 await two.until_row(lambda row: row["state"] == "in step", "it is in step")
+                await two.until_holds(A, B)
+                after = await two.sessions()
+                assert len(after) == 1, "all of them end with one session, if with any"
+                assert (0 in before, 0 in after) == (not ephemeral, not ephemeral)
+                assert (after == before) == (not ephemeral), "and it is that of who leads now"
 
 
 @pytest.mark.promise("R-02", "R-36")

@@ -52,6 +52,21 @@ async def test_a_service_that_is_gone_leaves_no_weight_behind(hand: Hand, bench:
         assert await hand.names(f"{bench.root}/web") == []
 
 
+@pytest.mark.promise("R-05")
+async def test_what_ends_with_a_session_of_before_is_written_anew_with_its_weight(
+    hand: Hand, proxy: FaultProxy
+) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy, "serverset", ephemeral=True)
+    async with writing(bench) as before:
+        await before.say(weighed(a=1, b=3))
+        async with writing(bench, term=2) as wrote:
+            await wrote.say(weighed(a=1, b=3))
+            assert read(wrote) == {"10.20.0.1": 1, "10.20.0.2": 3}
+            stats = [await hand.stat(f"{bench.root}/web/{name}") for name in await hand.names(f"{bench.root}/web")]
+            assert len(stats) == 3
+            assert len({stat.ephemeralOwner for stat in stats} - {0}) == 1
+
+
 @pytest.mark.promise("R-17")
 async def test_a_weight_that_a_hand_deleted_or_edited_is_put_right(hand: Hand, bench: ZooKeeperBench) -> None:
     async with writing(bench) as wrote:
