@@ -67,7 +67,7 @@ paused: venv  ## a leader that is paused past its lease and resumed, RUNS=100 ti
 	@RUNS=$(or $(RUNS),100) $(BIN)/python -m pytest -q -s tests/servers/test_kubernetes_paused.py
 
 deaths: venv  ## a writer that is killed at any moment, RUNS=1000 times in each registry
-	@RUNS=$(or $(RUNS),1000) $(BIN)/python -m pytest -q -s tests/servers/zookeeper/test_dies.py tests/servers/test_kubernetes_dies.py
+	@RUNS=$(or $(RUNS),1000) $(BIN)/python -m pytest -q -s tests/servers/zookeeper/test_dies.py tests/servers/consul/test_dies.py tests/servers/test_kubernetes_dies.py
 
 shared: venv  ## two bridges with a cluster each on one Consul, STEPS=10000 random steps
 	@STEPS=$(or $(STEPS),10000) SEED=$(SEED) $(BIN)/python -m pytest -q -s tests/servers/consul/test_shared.py
