@@ -4,7 +4,7 @@ Pure. What was written before by an owner of ours stands on that one's node, and
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from adapters.consul.fit import content, of_key, taken
@@ -60,21 +60,31 @@ NOTHING: Final = Owned({}, {}, {})
 
 
 class Parsed(NamedTuple):
-    """An instance and its check as they stood there, and what they were understood as.
+    """What an instance and its check were understood as.
 
     `of` is None where the id is no key of ours; `holder` says who else has it.
     """
 
-    service: Mapping[str, Any]
-    check: Mapping[str, Any] | None
     of: ServiceName | None
     holder: str = ""
     record: Record | None = None
     endpoint: Endpoint | None = None
 
 
-Known = dict[str, Parsed]
-"""Of one node, by id."""
+@dataclass(slots=True)
+class Known:
+    """One node as it was last told, by id, and what that was understood as."""
+
+    services: Mapping[str, Any] = field(default_factory=dict)
+    checks: Mapping[str, Any] = field(default_factory=dict)
+    parsed: Mapping[str, Parsed] = field(default_factory=dict)
+
+    def same(self, its: str, service: Mapping[str, Any], check: Mapping[str, Any] | None) -> Parsed | None:
+        """What it was understood as, if it is as it was."""
+        for before, now in ((self.services.get(its), service), (self.checks.get(its), check)):
+            if before is not now and before != now:
+                return None
+        return self.parsed.get(its)
 
 
 def stands(said: Any, checks: Any, mark: Mark) -> Stands:
@@ -98,17 +108,17 @@ def stands(said: Any, checks: Any, mark: Mark) -> Stands:
 
 def owned(name: str, said: Any, checks: Any, mark: Mark, known: Known) -> Owned:
     """What stands on the node of that name; `known` saves the work for what is as it was, and changes no answer."""
-    by_check = {str(one.get("CheckID")): one for one in _maps(checks)}
+    services = _services(said)
+    by_id = {
+        its.removeprefix(CHECK): one for one in _maps(checks) if (its := str(one.get("CheckID"))).startswith(CHECK)
+    }
     records: dict[ServiceName, dict[RecordKey, Record]] = {}
     endpoints: dict[ServiceName, dict[EndpointId, Endpoint]] = {}
     foreign: dict[ServiceName, dict[RecordKey, str]] = {}
-    before, after = dict(known), dict[str, Parsed]()
-    for its, service in sorted(_services(said).items()):
-        check = by_check.get(f"{CHECK}{its}")
-        one = before.get(its)
-        if one is None or one.service != service or one.check != check:
-            one = _parsed(name, its, service, check, mark)
-        after[its] = one
+    parsed: dict[str, Parsed] = {}
+    for its, service in sorted(services.items()):
+        check = by_id.get(its)
+        one = parsed[its] = known.same(its, service, check) or _parsed(name, its, service, check, mark)
         if one.of is None:
             continue
         if one.record is None:
@@ -117,8 +127,7 @@ def owned(name: str, said: Any, checks: Any, mark: Mark, known: Known) -> Owned:
         records.setdefault(one.of, {})[one.record.key] = one.record
         if one.endpoint is not None:
             endpoints.setdefault(one.of, {}).setdefault(one.endpoint.id, one.endpoint)
-    known.clear()
-    known.update(after)
+    known.services, known.checks, known.parsed = services, by_id, parsed
     return Owned(records, endpoints, foreign)
 
 
@@ -151,13 +160,13 @@ def holding(ours: Sequence[Owned], former: Sequence[Owned], service: ServiceName
 def _parsed(node: str, its: str, service: Mapping[str, Any], check: Mapping[str, Any] | None, mark: Mark) -> Parsed:
     of = of_key(its)
     if of is None:
-        return Parsed(service, check, None)
+        return Parsed(None)
     stamp = stamp_of(_meta(service))
     if not mark.owns(stamp):
-        return Parsed(service, check, of, "somebody without a mark" if stamp is None else f"the owner {stamp.owner}")
+        return Parsed(of, "somebody without a mark" if stamp is None else f"the owner {stamp.owner}")
     revision, names = _revision(node, service, check), taken(str(service.get("Service")))
     record = Record(RecordKey(its), of, _content(service, check), revision, names)
-    return Parsed(service, check, of, "", record, _endpoint(service, check))
+    return Parsed(of, "", record, _endpoint(service, check))
 
 
 def _content(service: Mapping[str, Any], check: Mapping[str, Any] | None) -> bytes:

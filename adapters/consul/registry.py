@@ -42,8 +42,8 @@ class Consul:
     What it has read outlives an observation.
     """
 
-    concurrency: Final = 1000
-    """Changes that wait together go into few transactions."""
+    concurrency: Final = 250
+    """So many changes fill the transactions that are under way, and wait for no more than one of them."""
 
     def __init__(self, api: Api, clock: Clock, selection: Selection, catalog: Catalog, written: Written) -> None:
         self._api = api

@@ -26,7 +26,7 @@ class Node:
         self.stands = owned.NOT_THERE
         self.owned = owned.NOTHING
         self._mark = mark
-        self._known: Known = {}
+        self._known = Known()
         self._version: tuple[int, int] | None = None
 
     @property

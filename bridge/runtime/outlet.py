@@ -329,9 +329,9 @@ class Outlet:
                 changes = tuple(
                     change for change in one.plan.changes if lost.keys().isdisjoint(_taken([change.record]))
                 )
-                names = {key for change in one.plan.changes for key in change.record.names}
+                keys = {change.record.key for change in one.plan.changes}
                 withheld = tuple(
-                    Withheld(name, key, "taken", (_THEIR_NAME if key in names else _THEIR_RECORD).format(who))
+                    Withheld(name, key, "taken", (_THEIR_RECORD if key in keys else _THEIR_NAME).format(who))
                     for key, who in lost.items()
                 )
                 one = planned[name] = one._replace(plan=Plan(changes, one.plan.withheld + withheld))

@@ -58,7 +58,7 @@ WHOLE = Endpoint(
 def test_what_is_written_is_read_back_as_it_was_meant() -> None:
     web = Service.of(ServiceName("shop", "web"), [WHOLE, endpoint("10.1.0.2:80", health=Health.UNHEALTHY)])
     records = fitted(web)
-    found = owned.owned(NODE, *standing(*records), US, {})
+    found = owned.owned(NODE, *standing(*records), US, owned.Known())
     (holding,) = held(found).values()
     assert [(one.key, one.content) for one in holding.records] == [(one.key, one.content) for one in records]
     assert holding.endpoints == web.endpoints
@@ -91,7 +91,7 @@ def test_a_service_takes_the_name_that_it_has_there_as_consul_does() -> None:
     (one,), (other,) = fitted(service("data/db", "10.1.0.1:80")), fitted(service("shop/db-data", "10.1.0.2:80"))
     assert one.names == other.names == ("db-data",)
     assert fitted(service("shop/old", "10.1.0.1:80"))[0].names == ("old_web",)
-    (holding,) = held(owned.owned(NODE, *standing(one), US, {})).values()
+    (holding,) = held(owned.owned(NODE, *standing(one), US, owned.Known())).values()
     assert holding.records[0].names == one.names
 
 
@@ -107,39 +107,39 @@ def test_an_edit_by_hand_is_another_content() -> None:
     for change in ({"Port": 81}, {"Tags": ["more"]}, {"Weights": {"Passing": 9, "Warning": 1}}, {"Meta": {}}):
         its = {**said["Services"][record.key], **change}
         edited = {**said, "Services": {record.key: its}}
-        for one in held(owned.owned(NODE, edited, checks, US, {})).values():
+        for one in held(owned.owned(NODE, edited, checks, US, owned.Known())).values():
             assert [each.content for each in one.records] != [record.content]
-    (one,) = held(owned.owned(NODE, said, [{**checks[0], "Status": "critical"}], US, {})).values()
+    (one,) = held(owned.owned(NODE, said, [{**checks[0], "Status": "critical"}], US, owned.Known())).values()
     assert one.records[0].content != record.content
 
 
 def test_what_is_known_changes_no_answer() -> None:
     (record,) = fitted(service("shop/web", "10.1.0.1:80"))
     said, checks = standing(record)
-    known: owned.Known = {}
+    known = owned.Known()
     first = owned.owned(NODE, said, checks, US, known)
     again = owned.owned(NODE, *standing(record), US, known)
     assert again == first
     assert again.records[record.service][record.key] is first.records[record.service][record.key]
     failing = [{**checks[0], "Status": "critical"}]
-    assert owned.owned(NODE, said, failing, US, known) == owned.owned(NODE, said, failing, US, {})
+    assert owned.owned(NODE, said, failing, US, known) == owned.owned(NODE, said, failing, US, owned.Known())
     assert owned.owned(NODE, None, [], US, known).records == {}
 
 
 def test_what_others_have_under_our_keys_is_taken() -> None:
     (record,) = fitted(service("shop/web", "10.1.0.1:80"))
-    (holding,) = held(owned.owned(NODE, *standing(record, owner="other"), US, {})).values()
+    (holding,) = held(owned.owned(NODE, *standing(record, owner="other"), US, owned.Known())).values()
     assert holding.records == ()
     assert holding.taken == ((record.key, "the owner other"),)
 
 
 def test_what_a_former_owner_has_on_its_node_is_ours_where_we_have_none() -> None:
     (record,) = fitted(service("shop/web", "10.1.0.1:80"))
-    before = owned.owned("registry-bridge-before", *standing(record, owner="before"), US, {})
-    nothing = owned.owned(NODE, None, [], US, {})
+    before = owned.owned("registry-bridge-before", *standing(record, owner="before"), US, owned.Known())
+    nothing = owned.owned(NODE, None, [], US, owned.Known())
     (holding,) = held(nothing, former=[before]).values()
     assert holding.records[0].revision == owned.Revision("registry-bridge-before", 7, 8)
-    both = held(owned.owned(NODE, *standing(record), US, {}), former=[before])
+    both = held(owned.owned(NODE, *standing(record), US, owned.Known()), former=[before])
     assert both[record.service].records[0].revision == owned.Revision(NODE, 7, 8)
 
 
@@ -187,7 +187,7 @@ def test_whatever_is_answered_for_a_service_is_understood_or_told(said: Any) -> 
 @given(JSON, JSON)
 def test_whatever_stands_on_a_node_is_understood_or_left_out(said: Any, checks: Any) -> None:
     owned.stands(said, checks, US)
-    held(owned.owned(NODE, said, checks, US, {}))
+    held(owned.owned(NODE, said, checks, US, owned.Known()))
     list(claims.standing(said))
 
 
