@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from adapters.zookeeper import registry
+from adapters.zookeeper.owner import Owner
 from bridge.testing.proxy import FaultProxy
 from tests.servers.zookeeper.hand import Hand, expire
 from tests.servers.zookeeper.jars import OLDER, POM, Java
@@ -215,6 +217,19 @@ async def test_who_is_new_waits_until_a_server_that_lags_behind_has_caught_up(ja
         async with observing(settings(behind.follower.hosts, session="10s")) as seen:
             await seen.until(lambda: bool(seen.served("web")))
             assert seen.served("web") == FIVE
+
+
+@pytest.mark.promise("law-10")
+async def test_a_change_of_which_no_watch_told_is_found_when_everything_is_read_again(
+    standing: ZooKeeper, hand: Hand, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "WHOLE", 2.0)
+    monkeypatch.setattr(Owner, "_fired", lambda owner, event: None)
+    async with observing(settings(standing.hosts, tree(root))) as seen:
+        await seen.until(lambda: seen.served("web") == FOUR)
+        await hand.say(FIVE[-1], root=root)
+        await hand.say("10.0.1.1:80", service="api", root=root)
+        await seen.until(lambda: seen.served("web") == FIVE and seen.served("api") == ["10.0.1.1:80"])
 
 
 @pytest.mark.promise("R-24")

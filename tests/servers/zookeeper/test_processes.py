@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.test_app import until_async
+from tests.chaos.test_app import until, until_async
 from tests.servers.exporting import exporting
 from tests.servers.zookeeper.exporting import Exporter
 from tests.servers.zookeeper.hand import Hand, expire
@@ -30,8 +30,14 @@ async def test_an_inventory_stands_in_a_zookeeper_follows_is_put_right_and_is_wi
             (first, _) = await hand.names("/services/web")
             await hand.remove(f"/services/web/{first}")
             await bridge.until_holds(B, C)
+            await until(lambda: bool(bridge.said("put right")), "that is said")
+            await bridge.until_state("in step")
             await hand.write(f"/services/web/{first}", b"{}")
             await bridge.until_holds(B, C)
+            await until(lambda: len(bridge.said("put right")) == 2, "that is said too")
+            assert [one["why"] for one in bridge.said("put right")] == [
+                "a record of ours was deleted", "a record of ours was edited"
+            ]  # fmt: skip
             services = {one["name"] for one in await bridge.rows("services")}
             assert services == {"shop/web", "shop/api", "shop/legacy"}
         await bridge.until_holds(B, C)
