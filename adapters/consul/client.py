@@ -111,7 +111,7 @@ class Api:
 
     async def leader(self, limit: float) -> str:
         """The address of the leader, "" when there is none; Unreached when nothing is heard for `limit` seconds."""
-        answer = await self._transport.ask("GET", "/v1/status/leader", (), limit=limit)
+        answer = await self._transport.ask("GET", "/v1/status/leader", self._in_datacenter, limit=limit)
         said = answer.read()
         return said if isinstance(said, str) else ""
 
@@ -247,6 +247,8 @@ def refusal(status: int, body: bytes, place: str) -> BridgeError:
         return Conflict(what)
     if status == 413:
         return Rejected(what)
+    if status == 404:
+        return Unavailable(f"{what} (404); correct `url`")
     if status == 429:
         return Unavailable(f"{what} (429); it is asked less often, or raise `limits.http_max_conns_per_client`")
     if status == 400:

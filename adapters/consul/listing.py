@@ -10,8 +10,8 @@ from adapters.consul.part import Failure
 from bridge.errors import BridgeError, Denied, Unavailable
 
 _BLIND: Final = (
-    "the token sees no service at all, not even Consul itself; give it `service:read` and `node:read` for what is to "
-    "be read"
+    "no service at all may be seen, not even Consul itself; give `token_file` a token with `service:read` and "
+    "`node:read` for what is to be read"
 )
 
 

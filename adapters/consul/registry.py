@@ -96,6 +96,7 @@ class Consul:
         tasks: list[asyncio.Task[Any]] = []
         self._forget()
         try:
+            await self._led()
             await self._read_all()
             tasks = [
                 asyncio.create_task(self._beat(), name=f"{self._api.where} heartbeat"),
@@ -156,8 +157,12 @@ class Consul:
         """A connection that waits hears nothing for a minute, dead or alive: ask what is answered at once."""
         while True:
             await self._clock.sleep(BEAT)
-            if not await self._api.leader(BEAT):
-                raise Unavailable(f"{self._api.where}: has no leader; what it said last stands until it elects one")
+            await self._led()
+
+    async def _led(self) -> None:
+        """Unavailable while there is no leader: to any other question it would be silent for longer than we wait."""
+        if not await self._api.leader(BEAT):
+            raise Unavailable(f"{self._api.where}: has no leader; what it said last stands until it elects one")
 
     async def _follow_list(self, plan: Plan) -> None:
         def differs() -> None:

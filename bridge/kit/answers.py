@@ -1,5 +1,6 @@
 """What may become of an answer over HTTP on its way here, and what mends it."""
 
+import os
 import ssl
 from typing import Final
 
@@ -33,7 +34,7 @@ def lost(error: aiohttp.ClientError | OSError, server: str, authority: str) -> s
         case aiohttp.ClientConnectorDNSError():
             return f"the name {error.host} has no address; correct {server}, or the resolver"
         case aiohttp.ClientConnectorError():
-            why = error.os_error.strerror or type(error.os_error).__name__
+            why = os.strerror(error.os_error.errno) if error.os_error.errno else type(error.os_error).__name__
             return f"{error.host}:{error.port} cannot be reached: {why}; see whether the server runs there"
         case aiohttp.ClientPayloadError():
             return "the answer is cut short; it is asked again"

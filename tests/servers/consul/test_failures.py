@@ -117,6 +117,19 @@ async def test_a_server_without_a_leader_is_not_taken_for_the_truth(three: Three
 
 
 @pytest.mark.promise("R-09")
+async def test_a_server_that_never_had_a_leader_is_said_to_have_none(program: Path, tmp_path: Path) -> None:
+    """Anything else it is asked for, it answers after seven seconds and more."""
+    alone = Agent(program, tmp_path / "server", servers=3)
+    alone.launch()
+    try:
+        async with observing(settings(alone.url, tmp_path)) as seen:
+            await seen.until(lambda: "has no leader" in seen.reading.why)
+            assert seen.reading.observation is None
+    finally:
+        await alone.kill()
+
+
+@pytest.mark.promise("R-09")
 async def test_a_leader_that_is_killed_takes_nothing_along_and_changes_arrive_by_the_next_one(
     three: Three, tmp_path: Path
 ) -> None:

@@ -188,10 +188,10 @@ async def test_an_instance_that_moves_to_another_name_leaves_the_first(
 @pytest.mark.parametrize(
     ("rules", "why"),
     [
-        (None, "sees no service at all"),
-        ("", "sees no service at all"),
+        (None, "no service at all may be seen"),
+        ("", "no service at all may be seen"),
         ('service_prefix "" { policy = "read" }', "node:read"),
-        ('node_prefix "" { policy = "read" }', "sees no service at all"),
+        ('node_prefix "" { policy = "read" }', "no service at all may be seen"),
     ],
 )
 async def test_no_token_and_half_a_token_are_denied_and_no_empty_registry(
