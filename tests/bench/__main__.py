@@ -41,6 +41,9 @@ SCENARIOS = {
     "W12-zookeeper": Scenario("znodes", "w12", "a thousand records written into a real ZooKeeper, and one changed"),
     "W8-consul": Scenario("instances", "w8", "the first view of 10,000 instances in 1,000 services, and idle after it"),
     "W12-consul": Scenario("registrations", "w12", "ten thousand instances written into a real Consul, and changed"),
+    "sync-consul": Scenario(
+        "pods", "sync", "a pod of a Kubernetes → an instance in Consul, as consul-k8s brings it there"
+    ),
     "W12": Scenario("export", "w12", "a thousand services written to a file, and all of them changed"),
     "W12-kubernetes": Scenario("slices", "w12", "a thousand services written into a real Kubernetes, and changed"),
     "plan": Scenario("export", "plans", "what to write after one change among 10,000 services"),
