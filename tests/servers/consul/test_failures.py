@@ -152,6 +152,31 @@ async def test_a_leader_that_is_killed_takes_nothing_along_and_changes_arrive_by
 
 
 @pytest.mark.promise("R-09")
+async def test_a_server_that_was_away_and_lags_behind_takes_nothing_back(three: Three, tmp_path: Path) -> None:
+    leader = await three.leading()
+    near, behind = (one for one in three.agents if one is not leader)
+    sixth = "10.0.0.6:80"
+    async with near.hand() as hand, FaultProxy("127.0.0.1", near.port) as proxy:
+        await hand.say("web", *FOUR)
+        async with observing(settings(f"http://127.0.0.1:{proxy.port}", tmp_path)) as seen:
+            await seen.until(lambda: seen.served("web") == FOUR)
+            with behind.frozen():
+                await hand.say("web", FIVE[-1])
+                await seen.until(lambda: seen.served("web") == FIVE)
+                proxy.lead("127.0.0.1", behind.port)
+                proxy.reset()
+
+            def sixth_is_there() -> bool:
+                served = seen.served("web")
+                assert served[:5] == FIVE, "what was seen stays, and is not even held"
+                return sixth in served
+
+            await hand.say("web", sixth)
+            await seen.until(sixth_is_there)
+            assert seen.reading.lost is None
+
+
+@pytest.mark.promise("R-09")
 async def test_an_answer_that_knows_no_leader_is_no_view(standing: Agent, hand: Hand, tmp_path: Path) -> None:
     await hand.say("stale", *FOUR)
 
