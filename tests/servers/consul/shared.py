@@ -28,6 +28,9 @@ STEADY = "steady"
 """A service of everybody's that no step touches."""
 
 PORT = 8080
+NODES = 3
+"""Over which each bridge spreads what it writes."""
+
 QUICK = {
     "settled": "1s", "gather": "100ms", "small": "100%", "source": "100%", "confirm": "1s", "last": "1s",
     "flood_release": "1s", "probe": False,
@@ -49,6 +52,10 @@ class Shown(NamedTuple):
 
     weight: int
     status: str
+
+
+Standing = dict[str, dict[tuple[str, str], Shown]]
+"""What stands on each node."""
 
 
 class Beside:
@@ -145,6 +152,7 @@ class Side:
         self.said: Says = {(STEADY, f"10.61.0.{number}"): 1 for number in range(1, 4)}
         self.ever: set[tuple[str, str]] = set(self.said)
         self.starts = 0
+        self._nodes = (bridge.node, *(f"{bridge.node}-{number}" for number in range(1, NODES)))
         self._door = door
         self._zygote = started
         self._pid = 0
@@ -187,6 +195,20 @@ class Side:
     def wanted(self, natives: set[tuple[str, str]]) -> dict[tuple[str, str], Shown]:
         """What is to stand on its node: what Consul has from hands it does not get once more."""
         return {one: self.beside.shown(one[1], mark) for one, mark in self.said.items() if one not in natives}
+
+    def owns(self, where: str) -> bool:
+        """Whether a node or a key is its own."""
+        node = where.removeprefix(f"registry-bridge/claims/{self.bridge.owner}/")
+        return node in self._nodes
+
+    def of(self, stands: Standing) -> dict[tuple[str, str], Shown]:
+        """What stands on its nodes, all of it once."""
+        found: dict[tuple[str, str], Shown] = {}
+        for node in self._nodes:
+            there = stands.get(node, {})
+            assert not there.keys() & found.keys(), f"{there.keys() & found.keys()} stand on two nodes"
+            found |= there
+        return found
 
     def touched(self) -> set[str]:
         """The nodes and keys that it ever wrote, or tried to."""
@@ -249,17 +271,16 @@ class World:
                 await one.kill()
                 await one.begin()
 
-    async def look(self) -> dict[str, dict[tuple[str, str], Shown]]:
+    async def look(self) -> Standing:
         """What must be so at any moment; what stands on each node."""
         for one in self.sides:
-            node = one.bridge.node
-            ours = {node, f"registry-bridge/claims/{one.bridge.owner}/{node}"}
-            assert one.touched() <= ours, f"{one.bridge.owner} wrote to {one.touched() - ours}"
+            others = {each for each in one.touched() if not one.owns(each)}
+            assert not others, f"{one.bridge.owner} wrote to {others}"
         stands = await self._stands()
         natives = {each for node, them in stands.items() if node.startswith("vm-") for each in them}
         assert natives == self.natives, f"of the hands' {natives ^ self.natives} were touched"
         for one in self.sides:
-            there = stands.get(one.bridge.node, {}).keys()
+            there = one.of(stands).keys()
             assert there <= one.ever, f"{one.bridge.owner} wrote {there - one.ever}, which nobody ever said"
             missing = {each for each in one.said if each[0] == STEADY} - there
             assert not (missing and self.agreed), f"{missing} was always wanted, and is gone"
@@ -280,7 +301,7 @@ class World:
         stands = await self.look()
         everything = self.natives.union(*(one.said for one in self.sides))
         for one in self.sides:
-            wanted, there = one.wanted(self.natives), stands.get(one.bridge.node, {})
+            wanted, there = one.wanted(self.natives), one.of(stands)
             if there != wanted:
                 return f"{one.bridge.owner}: {sorted(set(there.items()) ^ set(wanted.items()))[:5]} differs"
             if (knows := await one.knows()) != everything:
@@ -298,9 +319,9 @@ class World:
             await self._hand.register(made)
         self.natives ^= {(name, address)}
 
-    async def _stands(self) -> dict[str, dict[tuple[str, str], Shown]]:
+    async def _stands(self) -> Standing:
         """Each node's instances."""
-        found: dict[str, dict[tuple[str, str], Shown]] = {}
+        found: Standing = {}
         for name in (*SERVICES, STEADY):
             for one in await self._hand.get(f"health/service/{name}"):
                 said, node = one["Service"], one["Node"]["Node"]

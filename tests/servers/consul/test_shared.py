@@ -11,7 +11,8 @@ import pytest
 from tests.servers.consul.door import Door
 from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.server import Agent
-from tests.servers.consul.shared import QUICK, Cluster, Inventory, World, side
+from tests.servers.consul.shared import NODES, QUICK, Cluster, Inventory, World, side
+from tests.servers.exporting import LIMITS
 from tests.servers.kubernetes.binaries import Binaries
 from tests.servers.kubernetes.objects import thing
 from tests.servers.kubernetes.server import ApiServer
@@ -19,6 +20,8 @@ from tests.servers.kubernetes.server import ApiServer
 STEPS = int(os.environ.get("STEPS") or 1_000)
 SEED = int(os.environ.get("SEED") or 7)
 OWNERS = ("east", "west")
+EXPORT = {"services": ["shop/*"], "from": ["vms"], "nodes": NODES, **LIMITS}
+CONSUL = {"removals": QUICK, "export": [EXPORT]}
 
 
 @asynccontextmanager
@@ -33,7 +36,7 @@ async def world(own: Agent, folder: Path, binaries: Binaries | None) -> AsyncIte
             door = await stack.enter_async_context(Door(own.url).opened())
             made = await stack.enter_async_context(cluster(binaries, home, owner)) if binaries is not None else None
             vms = made.config if made is not None else Inventory.config
-            bridge = Exporter(home, door.url, hand, owner=owner, vms=vms, consul={"removals": QUICK})
+            bridge = Exporter(home, door.url, hand, owner=owner, vms=vms, consul=CONSUL)
             sides.append(await stack.enter_async_context(side(bridge, door, made or Inventory(bridge))))
         yield World(hand, sides)
 
