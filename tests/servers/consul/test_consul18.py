@@ -8,7 +8,7 @@ import pytest
 
 from bridge.testing.conformance import Bench, Claiming, Reading, Writing
 from bridge.testing.proxy import FaultProxy
-from tests.servers.consul import test_failures, test_many, test_readers, test_writing
+from tests.servers.consul import test_failures, test_many, test_readers, test_together, test_writing
 from tests.servers.consul.bench import ConsulBench, ConsulSinkBench
 from tests.servers.consul.door import Door
 from tests.servers.consul.hand import Hand
@@ -67,6 +67,9 @@ test_back = test_failures.test_an_older_state_is_noticed_though_no_question_is_w
 test_changed = test_many.test_of_many_services_those_are_read_that_have_changed
 test_unshown = test_many.test_a_change_that_no_summary_shows_is_found_among_all
 test_dns = test_readers.test_dns_gives_addresses_of_both_families_and_ports_and_leaves_out_what_is_unhealthy
+test_few = test_together.test_what_is_written_at_once_goes_in_few_transactions
+test_fault = test_together.test_who_is_at_fault_in_a_transaction_has_an_error_and_the_others_are_made
+test_large = test_together.test_what_is_too_large_for_one_transaction_goes_in_several
 test_go = test_readers.test_its_go_client_lists_and_watches
 test_whole = test_writing.test_another_bridge_reads_everything_that_an_endpoint_says
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from adapters.consul.plan import MOST
+from bridge.errors import Denied
 from bridge.kit import Kit
 from bridge.kit.mark import Mark
 from bridge.runtime.clock import SystemClock
@@ -13,7 +14,7 @@ from tests.servers.consul.hand import Hand, entry
 from tests.servers.consul.observing import settings
 from tests.servers.consul.server import Agent
 from tests.servers.consul.test_many import many
-from tests.servers.consul.test_together import MANY, apply, heavier
+from tests.servers.consul.test_together import MANY, RIGHTS, apply, heavier
 from tests.servers.consul.test_writing import NODE, writer
 from tests.servers.electing import until
 
@@ -61,6 +62,25 @@ async def test_when_there_come_to_be_more_nodes_nothing_moves_but_what_changes_a
         assert sum(map(len, found.values())) == len(MANY)
         assert len(found[NODE]) >= 50
         assert len(found) == 4
+
+
+@pytest.mark.promise("S-16", "law-9")
+async def test_a_right_that_is_missing_on_some_nodes_costs_what_belongs_there(own: Agent, tmp_path: Path) -> None:
+    async with own.hand() as hand:
+        await hand.policy("one", RIGHTS)
+        token, _ = await hand.token("one")
+        async with writer(own.url, tmp_path, token=token, **SPREAD) as us:
+            await us.claim()
+            errors = [one for one in await apply(us, *us.left(*MANY)) if one is not None]
+            assert {type(one) for one in errors} == {Denied}
+            assert all("node:write" in str(one) for one in errors)
+            found = await stands(hand)
+            assert list(found) == [NODE]
+            assert len(found[NODE]) + len(errors) == len(MANY)
+            await hand.policy("one", RIGHTS.replace(f'node "{NODE}"', f'node_prefix "{NODE}"'))
+            await until(lambda: len(us.left(*MANY)) == len(errors), "what was written is seen")
+            assert not any(await apply(us, *us.left(*MANY)))
+            assert sorted(await stands(hand)) == NODES
 
 
 @pytest.mark.promise("R-18", "law-5")
