@@ -14,6 +14,7 @@ from bridge.kit.settings import explain_errors
 from bridge.testing.clock import FakeClock
 
 SMALL = "name: consul\nkind: consul\nnamespace: shop\n"
+EXPORTS = "export:\n- {{services: ['*'], from: [vms], {}}}\n- {{services: ['*'], from: [vms], {}}}\n"
 
 
 def settings(text: str, folder: Path = Path("/etc/bridge")) -> Settings:
@@ -85,6 +86,8 @@ def test_a_url_is_filled_in(url: str, read: str) -> None:
         (SMALL + "import: {names: {a: B}}\n", "'B' is not a lower-case DNS label"),
         (SMALL + "import: {ports: {default: '80'}}\n", "does not name a port"),
         (SMALL + "timeout: 100ms\n", "`timeout` is less than 1s"),
+        (SMALL + EXPORTS.format("nodes: 0", "node: b"), "bridge.yaml:5: export[0].nodes: "),
+        (SMALL + EXPORTS.format("node: a, nodes: 3", "node: a-2"), "two exports write the node a-2; name another one"),
         (SMALL + "tls: {}\n", "`tls` is of a `url` with https:"),
         (SMALL + "url: https://consul\ntls: {cert: a.pem}\n", "tls: `cert` and `key` belong together"),
     ],
