@@ -53,6 +53,14 @@ class ServiceNode:
     """By branch, all that are to be known."""
 
 
+class Leaf(NamedTuple):
+    """A child of a service whose data are to be known, and how it is asked for them."""
+
+    node: ServiceNode
+    key: ChildKey
+    get: Get
+
+
 class Mirror:
     """One tree. `changed` are paths of services that may say something else than before, until somebody has looked."""
 
@@ -76,7 +84,7 @@ class Mirror:
         self._branches = {branch.path: branch for branch in dialect.branches}
         self._inner: dict[str, Inner] = {tree.root: Inner(tree.root, ())}
         self._levels: set[str] = set() if tree.depth == 0 else {tree.root}
-        self._leaves: dict[str, tuple[ServiceNode, ChildKey]] = {}
+        self._leaves: dict[str, Leaf] = {}
         self._wanted: dict[Operation, None] = {}
         self._vanished: set[str] = set()
         """What stood in a list and was not there; the list is asked for again."""
@@ -105,14 +113,13 @@ class Mirror:
         """Which of them a node belongs to."""
         if path in self._inner:
             return path if self._inner[path].branch is None else _above(path)
-        return self._leaves[path][0].found.path
+        return self._leaves[path].node.found.path
 
     def again(self) -> None:
         """All is to be read anew; what is known stands until there is an answer."""
-        self._wanted.clear()
         self._vanished.clear()
-        for path in (*self._inner, *self._leaves):
-            self.mark(path)
+        self._wanted = {Children(path, watch=True): None for path in self._inner}
+        self._wanted.update(dict.fromkeys(leaf.get for leaf in self._leaves.values()))
 
     def retry(self) -> None:
         """What could not be read is to be tried again."""
@@ -124,7 +131,7 @@ class Mirror:
         if path in self._inner:
             self._wanted[Children(path, watch=True)] = None
         if path in self._leaves:
-            self._wanted[self._get(path, self._leaves[path][1])] = None
+            self._wanted[self._leaves[path].get] = None
 
     def wants(self) -> list[Operation]:
         """What is to be asked next; nothing when all is known."""
@@ -161,7 +168,7 @@ class Mirror:
                 else:
                     self._fail(path, answer, now, never=self._inner[path].names is None)
             case Get(path), Refused():
-                node, key = self._leaves[path]
+                node, key, _ = self._leaves[path]
                 self._fail(path, answer, now, never=key not in node.children)
             case _:
                 raise AssertionError(f"{asked} cannot be answered by {answer!r}")
@@ -234,14 +241,15 @@ class Mirror:
             self.changed.add(node.found.path)
         for key in sorted(keys - known):
             if branch.data:
-                self._leaves[_below(at, key.name)] = node, key
-                self.mark(_below(at, key.name))
+                path = _below(at, key.name)
+                self._leaves[path] = Leaf(node, key, Get(path, watch=self._ours or branch.changes))
+                self.mark(path)
             else:
                 node.children[key] = Child(branch.path, key.name)
                 self.changed.add(node.found.path)
 
     def _read(self, path: str, read: Node) -> None:
-        node, key = self._leaves[path]
+        node, key, _ = self._leaves[path]
         stat = read.stat
         child = Child(*key, read.data, stat.created, stat.version, stat.session, stat.children)
         if node.children.get(key) != child:
@@ -271,13 +279,10 @@ class Mirror:
     def _forget(self, path: str) -> None:
         leaf = self._leaves.pop(path, None)
         if leaf is not None:
-            self._wanted.pop(self._get(path, leaf[1]), None)
+            self._wanted.pop(leaf.get, None)
         self._wanted.pop(Children(path, watch=True), None)
         self.failures.pop(path, None)
         self.problems.pop(path, None)
-
-    def _get(self, path: str, key: ChildKey) -> Get:
-        return Get(path, watch=self._ours or self._branches[key.branch].changes)
 
     def _bounded(self, inner: Inner, names: tuple[str, ...]) -> frozenset[str]:
         path = inner.path

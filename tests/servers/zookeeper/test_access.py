@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from adapters.zookeeper.access import Access
-from adapters.zookeeper.client import Client
-from adapters.zookeeper.operations import Exists
+from adapters.zookeeper.client import Client, SilentError
+from adapters.zookeeper.operations import Create, Delete, Exists, Multi, Put, Refused, Stat
 from bridge.errors import Unavailable
 from bridge.runtime.clock import SystemClock
 from bridge.testing.ports import free_port
@@ -250,6 +250,21 @@ async def test_the_loop_goes_on_while_a_server_is_frozen(own: ZooKeeper) -> None
     assert len(lags) > 100
 
 
+@pytest.mark.promise("law-10")
+async def test_more_than_kazoo_can_queue_keeps_nobody_from_noticing_that_a_server_is_frozen(own: ZooKeeper) -> None:
+    client = Client(Access(own.hosts, session=60.0), "zookeeper", SystemClock(), asyncio.Event())
+    large = Put("/", b"x" * 500_000)  # a few fill the connection, and then kazoo takes nothing more from its queue
+    try:
+        await client.up(30)
+        async with frozen(own), asyncio.timeout(20):
+            with pytest.raises(SilentError):
+                await client.ask(*[large] * 400)
+            with pytest.raises(SilentError):
+                await client.alive()
+    finally:
+        await client.close()
+
+
 async def test_kazoo_floods_no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with observing(settings(f"127.0.0.1:{free_port()}")) as seen:
@@ -265,3 +280,20 @@ async def test_who_asks_after_the_end_is_told_so() -> None:
         for _ in range(3):
             with pytest.raises(Unavailable, match="the session was closed"):
                 await client.ask(Exists("/"))
+
+
+@pytest.mark.promise("S-08")
+async def test_half_a_character_in_a_path_is_refused_and_ends_nothing(standing: ZooKeeper) -> None:
+    client = Client(Access(standing.hosts), "zookeeper", SystemClock(), asyncio.Event())
+    try:
+        await client.up(30)
+        whole, half, inside = await client.ask(
+            Exists("/"), Exists("/a\udcff"), Multi((Create("/b"), Delete("/b\ud800")))
+        )
+        assert isinstance(whole, Stat)
+        for refused in (half, inside):
+            assert isinstance(refused, Refused)
+            assert refused.what.isprintable()
+        assert await client.ask(Exists("/b")) == [None]
+    finally:
+        await client.close()
