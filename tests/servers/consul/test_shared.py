@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.consul.beside import QUICK, Cluster, Inventory
 from tests.servers.consul.door import Door
 from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.server import Agent
-from tests.servers.consul.shared import NODES, QUICK, Cluster, Inventory, World, side
+from tests.servers.consul.shared import NODES, World, side
 from tests.servers.exporting import LIMITS
 from tests.servers.kubernetes.binaries import Binaries
 from tests.servers.kubernetes.objects import thing
