@@ -133,6 +133,15 @@ def test_a_weight_changes_alone_and_at_once(there: Set, writer: Writer) -> None:
     assert there.names("vector_") == []
 
 
+def test_no_name_ever_says_two_weights(there: Set, writer: Writer) -> None:
+    """Finagle keeps what a name said; if it was away while that was gone, it never asks again."""
+    said = set()
+    for weight in (3, 1, 5, 1, 3):
+        writer.say(endpoint("10.0.0.2:9000", weight=weight))
+        said |= {(name, there.nodes[name].data) for name in there.names("vector_")}
+    assert len(said) == len({name for name, _ in said}) == 2
+
+
 def test_two_bridges_that_say_the_same_endpoint_do_not_weigh_it_twice(there: Set, writer: Writer) -> None:
     writer.say(HEAVY)
     other = Writer(there, "prod-us1")

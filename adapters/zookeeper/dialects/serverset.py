@@ -119,10 +119,11 @@ class ServerSet(Written):
         return Said(f"{said.stem}{_WEIGHT}", vectors.write(member, weight))
 
     def node(self, said: Said, owner: str) -> Node:
+        """What it says is in the name too: a reader that missed the end of a znode takes one of that name for it."""
         made = words.json_object(said.content)
         made["metadata"] = pairs.marked(made.get("metadata", {}), owner, said.stem)
         prefix = vectors.PREFIX if said.stem.endswith(_WEIGHT) else PREFIX
-        name = f"{prefix}registry-bridge-{words.digest(owner, said.stem)}_"
+        name = f"{prefix}registry-bridge-{words.digest(owner, said.stem, said.content)}_"
         return Node("", name, words.compact(made), numbered=True)
 
     def content(self, child: Child) -> bytes:
