@@ -5,7 +5,7 @@ check that is neither critical nor warns passes. Of instances Consul says only t
 summary is asked for, which shows most changes and not all.
 """
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from adapters.consul.answer import Answer, Cursor, pace
@@ -20,8 +20,8 @@ class Touched(NamedTuple):
     node: str = ""
 
 
-Told = frozenset[tuple[Touched, Hashable]]
-"""All that an answer says, and of what."""
+Told = Mapping[Touched, list[Any]]
+"""All that an answer says, by what it says it of."""
 
 Read = Callable[[Any], Told]
 
@@ -41,7 +41,7 @@ class Compared:
         if answer.digest == self._digest:
             return frozenset()
         before, self._told, self._digest = self._told, self._read(answer.read()), answer.digest
-        return None if before is None else frozenset(touched for touched, _ in before ^ self._told)
+        return None if before is None else _differing(before, self._told)
 
 
 class Hint:
@@ -93,26 +93,35 @@ class Summary:
 
 def checks_of(said: Any) -> Told:
     """The checks of a list, by service and node."""
-    return frozenset(
-        (Touched(_name(one, "ServiceName"), _text(one, "Node")), _text(one, "CheckID")) for one in _maps(said)
-    )
+    return _told((Touched(_name(one, "ServiceName"), _text(one, "Node")), _text(one, "CheckID")) for one in _maps(said))
 
 
 def nodes_of(said: Any) -> Told:
     """The nodes of a list with all that is said of them but when that was."""
-    return frozenset((Touched("", _text(one, "Node")), repr(_lasting(one))) for one in _maps(said))
+    return _told((Touched("", _text(one, "Node")), _lasting(one)) for one in _maps(said))
 
 
 def summary_of(said: Any) -> Told:
     """The services of a summary with all that is said of them."""
-    return frozenset((Touched(_name(one, "Name")), repr(sorted(one.items()))) for one in _maps(said))
+    return _told((Touched(_name(one, "Name")), one) for one in _maps(said))
+
+
+def _told(pairs: Iterable[tuple[Touched, Any]]) -> Told:
+    told: dict[Touched, list[Any]] = {}
+    for touched, what in pairs:
+        told.setdefault(touched, []).append(what)
+    return told
+
+
+def _differing(before: Told, now: Told) -> frozenset[Touched]:
+    return frozenset(touched for touched in before.keys() | now.keys() if before.get(touched) != now.get(touched))
 
 
 _WHEN: Final = ("CreateIndex", "ModifyIndex")
 
 
-def _lasting(one: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return sorted((key, value) for key, value in one.items() if key not in _WHEN)
+def _lasting(one: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in one.items() if key not in _WHEN}
 
 
 def _name(one: Mapping[str, Any], key: str) -> str:

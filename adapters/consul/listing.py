@@ -27,6 +27,7 @@ class Listing:
         self.cursor = Cursor()
         self.names: Mapping[str, frozenset[str]] | None = None
         self.failure: Failure | None = None
+        self._digest = b""
 
     def __str__(self) -> str:
         return "the list of services"
@@ -47,11 +48,14 @@ class Listing:
         self.failure = Failure.after(self.failure, error, now)
 
     def _take(self, answer: Answer, api: Api) -> None:
+        if answer.digest == self._digest:
+            self.failure = None
+            return
         try:
             names = tags_of(answer.read())
         except ValueError as error:
             raise Unavailable(f"{api.where}: {error}") from None
         if not names:
             raise Denied(f"{api.where}: {_BLIND}")
-        self.names = names
+        self.names, self._digest = names, answer.digest
         self.failure = None

@@ -16,11 +16,8 @@ from bridge.kit.backoff import pause
 AT_ONCE: Final = 16
 """Questions that are under way at once."""
 
-SHARE: Final = 4
-"""How many times as long as it took is rested after a sweep, and after a look at the summary: a fifth is for us."""
-
 REST: Final = 1.0
-"""Seconds between two sweeps at least."""
+"""Seconds between two sweeps at least, or four times as long as the last one took."""
 
 LEISURE: Final = 10.0
 """Seconds between two sweeps, at least, that only look whether there was more than what was hinted at."""
@@ -129,7 +126,7 @@ class Sweep:
                     self._wanted.set()
                 else:
                     self.soon()
-            await self._clock.sleep(min(max(PACE, SHARE * (self._clock.now() - begun)), MOST))
+            await self._clock.sleep(min(max(PACE, self._clock.now() - begun), MOST))
 
     async def read_touched(self) -> None:
         """Until cancelled: read what is known to have changed."""
@@ -159,7 +156,7 @@ class Sweep:
             else:
                 tries = 0
                 now = self._clock.now()
-                self._rest_until = now + max(REST, SHARE * (now - begun))
+                self._rest_until = now + max(REST, 4 * (now - begun))
                 self._leisure_until = max(self._rest_until, now + LEISURE)
 
     def _of(self, touched: Iterable[Touched]) -> Iterator[Part]:
