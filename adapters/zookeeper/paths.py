@@ -249,7 +249,9 @@ def _consistent(parts: tuple[str, ...], mapped: Mapped) -> None:
     asked |= dict.fromkeys(mapped.where, "where") | dict.fromkeys(mapped.labels, "labels")
     for name, kind in asked.items():
         if name not in has:
-            raise ValueError(f"`{kind}` asks for {{{name}}}, which is no part of the path")
+            raise ValueError(
+                f"`{kind}` asks for {{{name}}}, which is no part of the path; put it there, or say another `{kind}`"
+            )
     if unused := sorted(has - set(asked)):
         raise ValueError(
             f"{{{unused[0]}}} of the path says nothing; use it in `namespace`, `name`, `locality`, `labels` or "
