@@ -29,6 +29,7 @@ from adapters.zookeeper.operations import (
     Part,
     Put,
     Refused,
+    Stat,
 )
 from adapters.zookeeper.parents import emptied
 from adapters.zookeeper.target import TreeTarget, Write
@@ -214,7 +215,7 @@ class Sink:
                 self._made.update(standing, (parent.path for parent in above))
                 return None
             part = (*makes, *write.parts)[refused.part]
-            if refused.part < len(makes) and refused.word == EXISTS:
+            if refused.part < len(makes) and await self._stands(refused, part.path):
                 standing.add(part.path)
                 above = [parent for parent in above if parent.path not in standing]
             elif refused.word == EXISTS and (passed := await self._passed(write)):
@@ -250,13 +251,20 @@ class Sink:
         (node,) = await self._ask(Get(create.path))
         return create.path.rpartition("/")[2] if isinstance(node, Node) and node.data != create.data else ""
 
+    async def _stands(self, refused: Refused, path: str) -> bool:
+        """Whether a znode that was not made is there: where we may make none, a server says that, and no more."""
+        if refused.word != NO_AUTH:
+            return refused.word == EXISTS
+        (stat,) = await self._ask(Exists(path))
+        return isinstance(stat, Stat)
+
     async def _parents(self, path: str, target: Target | None, where: str) -> None:
         """Make the znodes down to this one; they are everybody's, and stay."""
         parts = path[1:].split("/")
         for end in range(1, len(parts) + 1):
             create = Create("/" + "/".join(parts[:end]))
             refused = await self._fenced(target, (create,), where)
-            if refused is not None and refused.word != EXISTS:
+            if refused is not None and not await self._stands(refused, create.path):
                 raise self._reaction(refused, f"{where}: {shown(create.path)}")
 
     async def _beside(self, target: Target, beside: Beside, where: str) -> None:

@@ -84,9 +84,12 @@ class Znode:
     async def _parents(self, acl: Sequence[Acl]) -> None:
         parts = self._path[1:].split("/")[:-1]
         for end in range(1, len(parts) + 1):
-            (answer,) = await self._ask(Create("/" + "/".join(parts[:end]), b"", acl))
+            path = "/" + "/".join(parts[:end])
+            (answer,) = await self._ask(Create(path, b"", acl))
             if isinstance(answer, Refused) and answer.word != EXISTS:
-                raise self._refused(answer)
+                (stat,) = await self._ask(Exists(path))  # where we may make none, a server says that, and no more
+                if not isinstance(stat, Stat):
+                    raise self._refused(answer)
 
     async def _ask(self, *asked: Operation) -> list[Answer]:
         if self._client is None:

@@ -13,7 +13,8 @@ from tests.servers.zookeeper.server import Ensemble, ZooKeeper
 class Exporter(Exporting):
     """Its registries are `vms`, an inventory file, and `zk`, one tree of a ZooKeeper, which is written.
 
-    `more` are further sections of the configuration, `state` names the folder of its snapshot.
+    `more` are further sections of the configuration, `state` names the folder of its snapshot, `user` is
+    who it is there, `name:password`.
     """
 
     registry = "zk"
@@ -27,6 +28,7 @@ class Exporter(Exporting):
         state: str = "state",
         *,
         ephemeral: bool = False,
+        user: str = "",
         **more: Any,
     ) -> None:
         super().__init__(folder, "", state)
@@ -35,6 +37,9 @@ class Exporter(Exporting):
         self._hosts = server.hosts
         self._tree = {"path": f"{self.root}/{{name}}", "dialect": dialect, "ports": {"default": "http"}}
         self._ephemeral = ephemeral
+        self._auth = folder / "zk-auth" if user else None
+        if self._auth is not None:
+            self._auth.write_text(user)
         self._more = more
 
     def further(self) -> dict[str, Any]:
@@ -47,6 +52,7 @@ class Exporter(Exporting):
             {
                 "name": "zk", "kind": "zookeeper", "hosts": self._hosts, "session": "4s", "namespace": "shop",
                 "trees": [self._tree], "export": [export],
+                **({"auth": {"file": str(self._auth)}} if self._auth is not None else {}),
             },
         ]  # fmt: skip
 

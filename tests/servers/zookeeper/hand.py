@@ -17,6 +17,7 @@ from tests.servers.zookeeper.records import curator
 T = TypeVar("T")
 
 ADMIN = "admin:secret"
+_RIGHTS = {"c": "create", "d": "delete", "r": "read", "w": "write"}
 
 
 def batched(them: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -148,6 +149,12 @@ class Hand:
         """Let nobody but an administrator read what is there, or change it."""
         user, _, password = ADMIN.partition(":")
         await self._protect(path, [make_digest_acl(user, password, all=True)])
+
+    async def grant(self, path: str, who: str, rights: str) -> None:
+        """Let somebody, `user:password`, have these rights, such as `cdrw`, at this one node, and nobody else any."""
+        has = {_RIGHTS[right]: True for right in rights}
+        acl = [make_digest_acl(*ADMIN.split(":"), all=True), make_digest_acl(*who.split(":"), **has)]
+        await self.do(self.kazoo.set_acls, path, acl)
 
     async def share(self, path: str) -> None:
         """Let everybody do everything."""

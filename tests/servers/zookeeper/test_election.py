@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,3 +111,15 @@ async def test_rights_that_are_missing_are_said_and_nobody_leads(standing: ZooKe
         assert f"{path}: may not be read or written by us; give us `crw` there" in one.leadership.why
         await hand.share(path)
         await until(lambda: one.leads, "it leads")
+
+
+async def test_a_place_of_its_own_suffices_where_nothing_else_may_be_made(own: ZooKeeper, tmp_path: Path) -> None:
+    secret = tmp_path / "zk-auth"
+    secret.write_text("bridge:secret")
+    async with Hand(own.hosts) as hand:
+        await hand.make("/elections")
+        await hand.grant("/", "bridge:secret", "")
+        await hand.grant("/elections", "bridge:secret", "cdrw")
+        one = enter(elector(own.hosts, "/elections/prod/eu", auth={"file": str(secret)}))
+        async with watched(one):
+            await until(lambda: one.leads, "it leads")

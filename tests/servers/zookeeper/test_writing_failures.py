@@ -131,3 +131,27 @@ async def test_where_no_claim_may_be_written_nothing_is_and_why_is_told(own: Zoo
             assert await bridge.addresses() == Counter()
             await hand.share("/registry-bridge")
             await bridge.until_holds(A)
+
+
+@pytest.mark.promise("S-16")
+@pytest.mark.parametrize("ephemeral", [False, True], ids=["persistent", "ephemeral"])
+async def test_the_rights_that_the_readme_names_suffice(own: ZooKeeper, tmp_path: Path, ephemeral: bool) -> None:
+    user, leader = "bridge:secret", {"kind": "none"}
+    async with Hand(own.hosts) as hand:
+        await hand.make("/services")
+        await hand.make("/registry-bridge")
+        await hand.grant("/", user, "")
+        for path in ("/services", "/registry-bridge"):
+            await hand.grant(path, user, "cdrw")
+        bridge = Exporter(tmp_path, own, hand, ephemeral=ephemeral, user=user, leader=leader)
+        bridge.inventory(web=[A, B])
+        async with exporting(bridge):
+            await bridge.until_holds(A, B)
+            bridge.inventory(web=[B, C], api=[A])
+            await bridge.until_holds(B, C)
+            await bridge.until_holds(A, service="api")
+            await bridge.until_state("in step")
+            assert not bridge.said("not written")
+        code, _, err = await bridge.call("withdraw", "--yes")
+        assert code == 0, err
+        assert await hand.names("/services") == []
