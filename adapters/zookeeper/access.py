@@ -8,6 +8,7 @@ from kazoo.retry import KazooRetry
 
 from adapters.zookeeper.ear import Ear, Threads
 from adapters.zookeeper.operations import OPEN, Acl
+from bridge.errors import ConfigError
 from bridge.kit.settings import Secret
 from bridge.kit.tls import TlsSettings
 
@@ -21,6 +22,13 @@ class Auth(NamedTuple):
 
     scheme: str
     secret: Secret
+
+    def pair(self) -> tuple[str, str]:
+        """User and password, as they are now; ConfigError when there are none."""
+        user, colon, password = self.secret.reveal().partition(":")
+        if not (user and colon and password):
+            raise ConfigError("`auth` is no user:password; write both, with a colon between them")
+        return user, password
 
 
 class Access(NamedTuple):
@@ -50,12 +58,11 @@ class Access(NamedTuple):
             files = {"ca": self.tls.ca, "certfile": self.tls.cert, "keyfile": self.tls.key}
             options |= {option: str(path) for option, path in files.items() if path is not None}
         if self.auth is not None:
-            secret = self.auth.secret.reveal()
+            user, password = self.auth.pair()
             if self.auth.scheme == "sasl":
-                user, _, password = secret.partition(":")
                 options["sasl_options"] = {"mechanism": "DIGEST-MD5", "username": user, "password": password}
             else:
-                options["auth_data"] = [(self.auth.scheme, secret)]
+                options["auth_data"] = [(self.auth.scheme, f"{user}:{password}")]
         retry = KazooRetry(max_tries=-1, delay=CONNECT_DELAY, max_delay=CONNECT_MAX_DELAY)
         made = KazooClient(
             hosts=self.hosts,

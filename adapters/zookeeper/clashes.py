@@ -11,6 +11,7 @@ from bridge.kit.place import excerpt
 
 APART: Final = "one tree has one export: join them, or write elsewhere"
 _TOGETHER: Final = "read and write it in one registry, which is never told what it knows"
+_AS_IT_STANDS: Final = "name one dialect, or write elsewhere"
 
 
 class Use(NamedTuple):
@@ -43,8 +44,17 @@ def clash(one: Use, other: Use) -> str:
             other.tree.mapped.namespace,
         ):
             return f"reads what is read in {its}, on the same servers: all of it would count twice; remove one of them"
+        case True, False if meet and not _alike(one.dialect, other.dialect):
+            return f"writes {one.dialect} into what is read as {other.dialect}, {its}; {_AS_IT_STANDS}"
+        case False, True if meet and not _alike(one.dialect, other.dialect):
+            return f"reads {one.dialect} where {other.dialect} is written, {its}; {_AS_IT_STANDS}"
         case _:
             return ""
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether readers of one dialect can read the other."""
+    return one == other or {one, other} == {"curator", "spring"}
 
 
 def of_others(target: TreeTarget, claims: Iterable[Standing], ours: Collection[str]) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from adapters.zookeeper.access import Access, Auth
 from bridge.kit.address import host_port
@@ -15,9 +15,20 @@ PORT: Final = 2181
 EXAMPLE: Final = "zk1:2181,zk2:2181/app"
 
 
+def _no_list(value: object) -> object:
+    if isinstance(value, list):
+        raise ValueError(f"is a list; write one text with commas, such as {EXAMPLE}")
+    return value
+
+
 def _hosts(text: str) -> str:
     """`zk1:2181,zk2` with an optional chroot behind; ports are filled in."""
     hosts, slash, chroot = text.partition("/")
+    if "," in chroot:
+        raise ValueError(
+            f"has a host behind {excerpt(slash + chroot.partition(',')[0])}; write such as {EXAMPLE}, "
+            "the chroot once, behind the last host"
+        )
     made = []
     for one in hosts.split(","):
         said = one.strip()
@@ -55,7 +66,7 @@ class AuthSettings(Strict):
 class ReachSettings(Strict):
     """A ZooKeeper."""
 
-    hosts: Annotated[str, AfterValidator(_hosts)] = Field(
+    hosts: Annotated[str, AfterValidator(_hosts), BeforeValidator(_no_list)] = Field(
         description="the servers, with commas between them, and a chroot behind the last one where there is one",
         examples=["zk1.dc1:2181,zk2.dc1:2181,zk3.dc1:2181/app"],
     )

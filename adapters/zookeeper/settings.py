@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
@@ -225,6 +225,10 @@ class Settings(RegistrySettings, ReachSettings):
             if tree.meets(other, within=True):
                 paths = " and ".join(dict.fromkeys((self.export[first].path, self.export[second].path)))
                 raise ValueError(f"export[{first}] and export[{second}] write into one tree, {paths}; {APART}")
+        reading, writing = ([use for (what, _), use in self._uses() if what == one] for one in ("trees", "export"))
+        for use, its in product(writing, reading):
+            if why := clash(use, its):
+                raise ValueError(f"{use.key}: {why}")
         return self
 
     def clashes(self, other: Self) -> Iterator[tuple[Place, str]]:

@@ -119,7 +119,8 @@ def remedy(word: str, what: str, place: str, *, never: bool) -> str:
         _, slash, chroot = place.rpartition(" ")[2].partition("/")
         within = f" below the chroot /{chroot}" if slash else ""
         then = "what it said last stands; make it again, empty if there is nothing"
-        return f"is not there{within}; {'correct the path of the tree' if never else then}"
+        correct = f"correct {'the chroot, or ' if slash else ''}the path of the tree"
+        return f"is not there{within}; {correct if never else then}"
     if word == NO_AUTH:
         return "may not be read by us; give us `r` there, or correct `auth`"
     return f"cannot be read: {what}"

@@ -156,6 +156,9 @@ class HostPort(NamedTuple):
         return {"type": "string", "pattern": r":[0-9]{1,5}$", "examples": ["127.0.0.1:8080", "[::1]:8080"]}
 
 
+_PUT = "put it there, or correct the path"
+
+
 class Secret:
     """Where a secret is: `{file: path}` or `{env: NAME}`, never the secret itself; it prints as `***`."""
 
@@ -171,14 +174,17 @@ class Secret:
             try:
                 text = self._file.read_text("utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                why = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-                raise ConfigError(f"{self._file}: a secret is to be read from here: {why}") from None
+                why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+                raise ConfigError(f"{self._file}: a secret is to be read from here: {why}; {_PUT}") from None
             if not text:
-                raise ConfigError(f"{self._file}: a secret is to be read from here, and the file is empty")
+                raise ConfigError(f"{self._file}: a secret is to be read from here, and the file is empty; {_PUT}")
             return text
         text = os.environ.get(self._env or "", "").strip()
         if not text:
-            raise ConfigError(f"environment variable {self._env}: a secret is to be read from it, and it is not set")
+            raise ConfigError(
+                f"environment variable {self._env}: a secret is to be read from it, and it is not set; set it "
+                "where the bridge starts, or correct the name"
+            )
         return text
 
     def __repr__(self) -> str:

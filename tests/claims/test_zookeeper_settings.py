@@ -83,6 +83,14 @@ def test_hosts_are_read_as_zookeeper_writes_them(hosts: str, read: str) -> None:
         (SMALL.replace("zk1", "zk1:2181//") + TREES, "bridge.yaml:3: hosts: '//' is no chroot"),
         (SMALL.replace("zk1", "2001:db8::1") + TREES, "an IPv6 address with a port stands in brackets"),
         (SMALL.replace("zk1", "zk1,,zk2") + TREES, "bridge.yaml:3: hosts: "),
+        (
+            SMALL.replace("zk1", "zk1:2181/app,zk2:2181/app") + TREES,
+            "bridge.yaml:3: hosts: has a host behind '/app'; write such as zk1:2181,zk2:2181/app, the chroot once",
+        ),
+        (
+            SMALL.replace("zk1", "[zk1, zk2]") + TREES,
+            "bridge.yaml:3: hosts: is a list; write one text with commas, such as",
+        ),
         (SMALL.replace("zk1", "zk1 zk2") + TREES, "host name; write such as zk1:2181,zk2:2181/app"),
         (
             SMALL + "trees: [{path: '/s/{name}', dialect: eureka}]\n",
@@ -132,6 +140,10 @@ def test_hosts_are_read_as_zookeeper_writes_them(hosts: str, read: str) -> None:
             .removeprefix("export:\n")
             .replace("/s/{name}", "/s/{a}/{b}"),
             "export[0] and export[1] write into one tree, /s/{name} and /s/{a}/{b}; one tree has one export",
+        ),
+        (
+            SMALL + TREES + EXPORT.format("dialect: nerve").replace("/s/", "/services/"),
+            "export[0]: writes nerve into what is read as curator, trees[0] of 'zk', /services/{name}; name one",
         ),
         (SMALL + TREES + "tree: 1\n", "bridge.yaml:6: tree: unknown key; did you mean 'trees'?"),
     ],
@@ -201,6 +213,8 @@ TWO = "name: two, hosts: 'zk2,zk3'"
             reads(),
             "trees[0]: is read from where what is known of it is written, export[0] of 'one', /s/{name}; ",
         ),
+        (reads(), writes(dialect="curator"), "export[0]: writes curator into what is read as nerve, trees[0] of 'one'"),
+        (writes(dialect="curator"), reads(), "trees[0]: reads nerve where curator is written, export[0] of 'one'"),
         (reads(), reads(), "registries[2].trees[0]: reads what is read in trees[0] of 'one', /s/{name}, on"),
         (reads("/*/{name}"), reads(), "reads what is read in trees[0] of 'one', /*/{name}"),
     ],
@@ -221,6 +235,7 @@ def test_registries_that_do_the_same_in_one_zookeeper_are_told_by_name_and_key(
         (f"{ONE}, {writes()}", f"{TWO}, {writes('/t/{name}')}"),
         (f"{ONE}, {writes()}", f"{TWO}, {reads()}"),
         (f"{ONE}, {reads(dialect='spring')}", f"{TWO}, {reads(dialect='dubbo-app')}"),
+        (f"{ONE}, {reads(dialect='spring')}, {writes(dialect='curator')}", f"{TWO}, {reads('/t/{name}')}"),
         (f"{ONE}, {reads()}", f"{TWO}, {reads(namespace='pay')}"),
         (
             f"{ONE}, {reads('/s/{env}/{name}', where='{env: prod}')}",

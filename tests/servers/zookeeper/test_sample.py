@@ -88,13 +88,13 @@ async def test_a_chroot_that_is_not_there_and_a_tree_of_somebody_elses_are_told(
 ) -> None:
     services = {"path": "/services/{name}", "dialect": "curator"}
     _, (said,), _ = await check(tmp_path, f"{standing.hosts}/no/such", services)
-    assert said.startswith("trees[0] (/services): is not there below the chroot /no/such; correct the path")
+    assert said.startswith("trees[0] (/services): is not there below the chroot /no/such; correct the chroot, or")
     assert said.endswith("(the chroot is not there)")
     root = f"/kafka-{secrets.token_hex(4)}"
     await hand.make(f"{root}/brokers/ids/1", b"{}")
     await hand.make(f"{root}/controller")
     _, (said,), _ = await check(tmp_path, f"{standing.hosts}{root}", services)
-    assert said.endswith("correct the path of the tree (/ has brokers, controller)")
+    assert said.endswith("correct the chroot, or the path of the tree (/ has brokers, controller)")
 
 
 async def test_no_server_is_one_line(tmp_path: Path) -> None:
