@@ -397,7 +397,7 @@ def _leader(
         try:
             model = electors[kind]()
         except ImportError as error:
-            wrong.append(f"{place}: {excerpt(kind)} cannot be loaded: {error}; {_remedy(kind)}")
+            wrong.append(f"{place}: {excerpt(kind)} cannot be loaded: {error}; {installation(kind)}")
             return None
         return cast("ElectorSettings | None", _validate(model, document, ("leader",), context, wrong))
     return None
@@ -414,9 +414,9 @@ def _model(
         try:
             return adapters[kind]()
         except ImportError as error:
-            wrong.append(f"{place}: {excerpt(kind)} cannot be loaded: {error}; {_remedy(kind)}")
+            wrong.append(f"{place}: {excerpt(kind)} cannot be loaded: {error}; {installation(kind)}")
     elif kind in EXTRAS:
-        wrong.append(f"{place}: {excerpt(kind)} is not installed here; {_remedy(kind)}")
+        wrong.append(f"{place}: {excerpt(kind)} is not installed here; {installation(kind)}")
     else:
         wrong.append(f"{place}: {excerpt(kind)} is no kind of registry that is installed here; {_near(kind, adapters)}")
     return None
@@ -426,7 +426,8 @@ def _near(kind: str, adapters: Adapters) -> str:
     return nearest(kind, list(adapters)) if adapters else "none is"
 
 
-def _remedy(kind: str) -> str:
+def installation(kind: str) -> str:
+    """How a kind of registry that cannot be loaded is made one that can."""
     return (
         f"pip install 'registry-bridge[{kind}]'" if kind in EXTRAS else "install the package that it comes with whole"
     )

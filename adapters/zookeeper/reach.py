@@ -17,7 +17,7 @@ EXAMPLE: Final = "zk1:2181,zk2:2181/app"
 
 def _no_list(value: object) -> object:
     if isinstance(value, list):
-        raise ValueError(f"is a list; write one text with commas, such as {EXAMPLE}")
+        raise ValueError(f"is a list; write one text with commas, such as {EXAMPLE}")  # noqa: TRY004  # told like the rest
     return value
 
 

@@ -47,7 +47,7 @@ def adapters(output_: str) -> None:
     Example:
       registry-bridge adapters
     """
-    from bridge.config import ENTRY_POINTS
+    from bridge.config import ENTRY_POINTS, installation
 
     rows: list[dict[str, Any]] = []
     for entry in sorted(entry_points(group=ENTRY_POINTS)):
@@ -55,7 +55,7 @@ def adapters(output_: str) -> None:
             entry.load()
             why = ""
         except ImportError as error:
-            why = str(error)
+            why = f"{error}; {installation(entry.name)}"
         distribution = entry.dist
         rows.append(
             {

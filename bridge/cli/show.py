@@ -177,7 +177,7 @@ def table(kind: str, rows: Iterable[Row], title: str = "") -> None:
 
 
 @click.command(short_help="Show what the bridge knows.")
-@click.argument("what", type=click.Choice(list(TABLES)))
+@click.argument("what", metavar="[WHAT]", default="sources", type=click.Choice(list(TABLES)))
 @click.option("--service", default="", metavar="NAME", help="Only services whose name is or begins with this.")
 @click.option("--source", default="", metavar="NAME", help="Only what this registry says.")
 @options.config
@@ -187,7 +187,10 @@ def table(kind: str, rows: Iterable[Row], title: str = "") -> None:
 def show(
     *, what: str, service: str, source: str, path: Path | None, url: str | None, offline: bool, output_: str
 ) -> None:
-    """Show what the bridge knows: services, endpoints, sources, problems, holds, exports or streams.
+    """Show what the bridge knows.
+
+    WHAT is services, endpoints, sources (which is what is shown where nothing is said), problems, holds, exports or
+    streams.
 
     Asks the running bridge; where none runs, the registries are read once.
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,10 @@ def test_every_list_can_be_printed_for_programs(live: Threaded) -> None:
         assert call("show", kind, *at(live)).exit_code == 0
 
 
+def test_show_alone_shows_how_the_sources_are(live: Threaded) -> None:
+    assert call("show", *at(live)).stdout.split()[:3] == ["source", "kind", "state"]
+
+
 def test_show_selects_by_service_and_source(live: Threaded) -> None:
     assert len(printed("show", "endpoints", "--service", "shop/pay", "--source", "vms", *at(live))["endpoints"]) == 3
     assert printed("show", "endpoints", "--service", "data/", *at(live))["endpoints"] == []
@@ -316,6 +321,13 @@ def test_adapters_name_their_distribution() -> None:
     found = {one["kind"]: one["distribution"] for one in printed("adapters")["adapters"]}
     assert {"kubernetes": "registry-bridge", "static": "registry-bridge"}.items() <= found.items()
     assert "static" in call("adapters").stdout
+
+
+def test_an_adapter_that_cannot_be_loaded_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = EntryPoint("consul", "no_such_module:Settings", "bridge.adapters")
+    monkeypatch.setattr("bridge.cli.describe.entry_points", lambda group: [missing])
+    (consul,) = printed("adapters")["adapters"]
+    assert consul["why"] == "No module named 'no_such_module'; pip install 'registry-bridge[consul]'"
 
 
 def test_a_bootstrap_fits_the_configuration(files: str) -> None:
