@@ -14,7 +14,7 @@ from adapters.consul.gate import Gate
 from adapters.consul.gather import Gather
 from adapters.consul.objects import FORMAT, KEY, OWNER
 from adapters.consul.owned import CHECK, NOT_THERE, Revision, Stands
-from adapters.consul.transaction import Operation, Outcome, encoded
+from adapters.consul.transaction import NO_NODE, Operation, Outcome, encoded
 from bridge.adapter import Change, Claim, Problem, Put, Record, RecordKey, Remove, Target
 from bridge.errors import BridgeError, Conflict, Rejected
 from bridge.kit.mark import Mark
@@ -74,8 +74,9 @@ class NodeTarget:
             if isinstance(change, Put):
                 await self._have(home)
             await self._gather.make(operations, where)
-        except Conflict:
-            self._made.discard(home)  # it may be deleted already
+        except Conflict as error:
+            if NO_NODE in str(error):
+                self._made.discard(home)  # it was deleted before it was seen
             raise
 
     async def claim(self, claim: Claim) -> None:

@@ -17,7 +17,8 @@ LARGEST: Final = 400_000
 """Bytes of a transaction of several changes; a server takes 512 KiB (`txn_max_req_len`)."""
 
 NO_RIGHT: Final = ("ACL not found", "Permission denied", "token not found", "ACL support disabled")
-_MOVED: Final = ("index is stale", "doesn't exist", "Missing node registration", "current modify index")
+NO_NODE: Final = "Missing node registration"
+_MOVED: Final = ("index is stale", "doesn't exist", NO_NODE, "current modify index")
 
 Operation = Mapping[str, Mapping[str, Any]]
 

@@ -21,7 +21,7 @@ EACH = 10
 """Endpoints of a service."""
 
 NODE = "registry-bridge-bench"
-NODES = 16
+NODES = 20
 PATIENCE = 600.0
 RATE = {"per_second": 1_000, "burst": 1_000}
 _REST = 4.0
