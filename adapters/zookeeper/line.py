@@ -42,6 +42,7 @@ class Line:
         self._client = self._open()
         self._heard = clock.now()
         self._quiet: tuple[tuple[int, int], float] | None = None  # over which connection nobody answers, and since when
+        self._why = ""  # why a client before this one had no connection: this one will take a while to know
 
     @property
     def connection(self) -> tuple[int, int]:
@@ -79,7 +80,7 @@ class Line:
             return None
         if self._client.end is not None:
             return self._client.end
-        why = self._client.why if self._silent is None else "does not answer any more"
+        why = (self._client.why or self._why) if self._silent is None else "does not answer any more"
         return Unavailable(f"{self._place}: {why or 'no server answers'}; it is tried again")
 
     @property
@@ -163,6 +164,8 @@ class Line:
         return Client(self._access, self._place, self._clock, self._changed)
 
     def _lay(self) -> None:
+        if self._client.end is None:
+            self._why = self._client.why or self._why
         self._leave()
         since, self._client = self.since, self._open()
         self._client.since = since
@@ -174,7 +177,7 @@ class Line:
         task.add_done_callback(self._closing.discard)
 
     def _hear(self) -> None:
-        self._heard, self._quiet = self._clock.now(), None
+        self._heard, self._quiet, self._why = self._clock.now(), None, ""
 
     def _silence(self) -> None:
         if self._client.connected and self._silent is None:

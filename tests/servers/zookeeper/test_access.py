@@ -276,6 +276,24 @@ async def test_kazoo_floods_no_log(caplog: pytest.LogCaptureFixture) -> None:
     assert not [one for one in caplog.records if one.name.startswith(("kazoo", "adapters"))]
 
 
+async def test_in_a_long_outage_why_is_not_told_again_and_again(own: ZooKeeper) -> None:
+    async with Hand(own.hosts) as hand:
+        await hand.say(ONE)
+    async with observing(settings(own.hosts, session="1s")) as seen:
+        await seen.until(lambda: seen.served("web") == [ONE])
+        told: list[str] = []
+        async with frozen(own):
+            await seen.until(lambda: seen.reading.lost is not None)
+            for _ in range(600):  # six seconds, in which the client is thrown away and made anew four times
+                why = seen.reading.why
+                if why not in told[-1:]:
+                    told.append(why)
+                await asyncio.sleep(0.01)
+        await seen.until(lambda: seen.reading.lost is None)
+    assert len(told) <= 3, told
+    assert all("answer any more" in why or "and does not answer" in why for why in told)
+
+
 async def test_who_asks_after_the_end_is_told_so() -> None:
     client = Client(Access(f"127.0.0.1:{free_port()}"), "zookeeper", SystemClock(), asyncio.Event())
     await client.close()
