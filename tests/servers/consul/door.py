@@ -14,8 +14,8 @@ from bridge.testing.ports import free_port
 
 
 class Door:
-    """Speaks HTTP on `port`. `refuse` is the status that all questions get, 0 for none; `change` may alter headers;
-    what begins with `hides` is not known here.
+    """Speaks HTTP on `port`. `refuse` is the status that all questions get that begin with `about`, 0 for none;
+    `change` may alter headers; what begins with `hides` is not known here.
 
     `writes` are the bodies of all requests that were more than questions, with their paths.
 
@@ -25,6 +25,7 @@ class Door:
     def __init__(self, url: str) -> None:
         self.port = free_port()
         self.refuse = 0
+        self.about = ""
         self.hides = ""
         self.lose = self.spoil = False
         self.change: Callable[[str, CIMultiDict[str]], None] = lambda path, headers: None
@@ -65,8 +66,11 @@ class Door:
         finally:
             self.open -= 1
 
+    def _refused(self, request: web.Request) -> bool:
+        return bool(self.refuse) and request.path.startswith(self.about)
+
     async def _answer(self, request: web.Request, behind: aiohttp.ClientSession) -> web.StreamResponse:
-        if self.refuse:
+        if self._refused(request):
             return web.Response(status=self.refuse, text="Your IP is issuing too many concurrent connections")
         if self.hides and request.path.startswith(self.hides):
             return web.Response(status=404)
@@ -87,7 +91,7 @@ class Door:
             self.lose = False
             assert request.transport is not None
             request.transport.abort()
-        if self.refuse:  # meanwhile
+        if self._refused(request):  # meanwhile
             return web.Response(status=self.refuse)
         said = CIMultiDict((name, value) for name, value in answer.headers.items() if name.startswith("X-Consul"))
         self.change(request.path, said)

@@ -17,6 +17,9 @@ FOUR = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80"]
 FIVE = [*FOUR, "10.0.0.5:80"]
 HELD = [f"{one}?" for one in FOUR]
 
+NOTICED = 40.0
+"""Seconds: by the heartbeat, and not when a question that waits is late, which takes a minute."""
+
 
 @pytest.mark.promise("R-01", "law-4")
 async def test_an_agent_killed_and_started_again_removes_nothing_and_changes_made_meanwhile_arrive(
@@ -68,7 +71,7 @@ async def test_packets_that_vanish_are_noticed_and_the_last_view_stands(
         await seen.until(lambda: seen.served("holes") == FOUR)
         begun = loop.time()
         proxy.set(hole=True)
-        await seen.until(lambda: seen.reading.lost is not None)
+        await seen.until(lambda: seen.reading.lost is not None, NOTICED)
         print(f"noticed after {loop.time() - begun:.1f} s")
         assert seen.served("holes") == FOUR
         proxy.set()
@@ -87,7 +90,7 @@ async def test_a_frozen_agent_is_noticed_and_nothing_is_doubled_when_it_goes_on(
             await seen.until(lambda: seen.served("web") == FOUR)
             begun = loop.time()
             with own.frozen():
-                await seen.until(lambda: seen.reading.lost is not None)
+                await seen.until(lambda: seen.reading.lost is not None, NOTICED)
                 noticed = loop.time() - begun
                 assert seen.served("web") == FOUR
             begun = loop.time()
@@ -297,6 +300,31 @@ async def test_rights_on_half_the_services_that_are_lost_while_it_waits_remove_n
         assert seen.served("half-b") == FOUR
 
 
+@pytest.mark.promise("R-11", "law-1")
+async def test_a_change_of_what_may_not_be_read_any_more_removes_nothing(
+    standing: Agent, hand: Hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question that waits has an answer at last with nothing left in it, which does not say why."""
+    monkeypatch.setattr("adapters.consul.client.WAIT", 3)
+    nodes = 'node_prefix "" { policy = "read" }'
+    for service in ("kept", "taken"):
+        await hand.say(service, *FOUR)
+    await hand.policy("woken", f'service "kept" {{ policy = "read" }} service "taken" {{ policy = "read" }} {nodes}')
+    token, _ = await hand.token("woken")
+    async with observing(settings(standing.url, tmp_path, token=token)) as seen:
+        await seen.until(lambda: seen.served("kept") == seen.served("taken") == FOUR)
+        await hand.policy("woken", f'service "kept" {{ policy = "read" }} {nodes}')
+        await hand.say("taken", FIVE[-1])
+        await hand.say("kept", FIVE[-1])
+
+        def told() -> bool:
+            assert seen.served("taken") == FOUR
+            return any("service:read" in one for one in seen.unread)
+
+        await seen.until(told)
+        await seen.until(lambda: seen.served("kept") == FIVE)
+
+
 @pytest.mark.promise("R-12")
 @pytest.mark.parametrize("status", [429, 500, 503])
 async def test_an_agent_that_is_busy_is_asked_seldom_and_its_view_stands(
@@ -317,3 +345,25 @@ async def test_an_agent_that_is_busy_is_asked_seldom_and_its_view_stands(
         await seen.until(lambda: seen.reading.lost is None)
         await hand.say(name, FIVE[-1])
         await seen.until(lambda: seen.served(name) == FIVE)
+
+
+@pytest.mark.promise("R-12", "R-39")
+async def test_of_two_services_the_one_that_is_refused_is_asked_seldom_and_the_other_goes_on(
+    standing: Agent, hand: Hand, tmp_path: Path
+) -> None:
+    for name in ("refused", "answered"):
+        await hand.say(name, *FOUR)
+    chosen = {"import": {"services": ["refused", "answered"]}}
+    async with Door(standing.url).opened() as door, observing(settings(door.url, tmp_path, **chosen)) as seen:
+        await seen.until(lambda: seen.served("refused") == seen.served("answered") == FOUR)
+        door.refuse, door.about = 500, "/v1/health/service/refused"
+        await hand.say("refused", FIVE[-1])
+        await seen.until(lambda: bool(seen.unread) or seen.reading.lost is not None)
+        door.asked.clear()
+        await asyncio.sleep(6)
+        assert door.asked[door.about] <= 8, "at most one question a second, by whoever asks"
+        assert seen.served("refused") == FOUR
+        await hand.say("answered", FIVE[-1])
+        await seen.until(lambda: seen.served("answered") == FIVE)
+        door.refuse = 0
+        await seen.until(lambda: seen.served("refused") == FIVE)
