@@ -14,7 +14,7 @@ from tests.servers.consul.beside import POOL, PORT, SERVICES, STEADY, Beside, Sa
 from tests.servers.consul.door import Door
 from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.hand import Hand, entry
-from tests.servers.test_kubernetes_dies import Zygote, zygote
+from tests.servers.deaths import Zygote, zygote
 
 NODES = 3
 """Over which each bridge spreads what it writes."""
