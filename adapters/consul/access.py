@@ -99,7 +99,7 @@ class Token:
         stamp = files.stamp(self._path)
         if stamp is None or stamp != self._stamp:
             try:
-                self._said = _token(self._path)
+                self._said = token(self._path)
                 self._stamp = stamp
             except ConfigError as error:
                 if not self._said:
@@ -107,7 +107,7 @@ class Token:
         return self._said
 
 
-def _token(path: Path) -> str:
+def token(path: Path) -> str:
     content = files.read(path, str(path)) or files.read(path, str(path))
     if content is None:
         raise ConfigError(f"{path}: changes while it is read; it is read again")

@@ -1,12 +1,14 @@
 """How a configuration says which Consul is meant, and who we are there."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from math import inf
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from adapters.consul.access import Access
+from adapters.consul.access import Access, token
 from adapters.consul.client import Api
 from bridge.kit import address
 from bridge.kit.place import excerpt
@@ -69,6 +71,13 @@ class ReachSettings(Strict):
         if self.tls is not None and self.url.startswith("http:"):
             raise ValueError("`tls` is of a `url` with https:; correct one of them")
         return self
+
+    def ready(self) -> Iterator[Callable[[], object]]:
+        """What raises ConfigError while a file will not do that says whom we believe, or who we are."""
+        if self.tls is not None:
+            yield self.tls.context
+        if self.token_file is not None:
+            yield partial(token, self.token_file)
 
     def api(self, where: str, most: float = inf) -> Api:
         """Asks it; `where` is what messages begin with, `most` the seconds for an answer at most."""

@@ -13,10 +13,11 @@ from adapters.consul.selection import Selection, glob
 from adapters.consul.target import NodeTarget
 from adapters.consul.translate import Scope
 from adapters.consul.written import Written
-from bridge.adapter import Source, Target
+from bridge.adapter import Observation, Source, Target
 from bridge.kit import Kit
 from bridge.kit.mark import Mark
 from bridge.kit.names import port_name, service_name
+from bridge.kit.offline import in_the_way
 from bridge.kit.settings import ExportSettings, Name, RegistrySettings, Several, Strict
 from bridge.model import Health, Locality, ServiceName
 
@@ -116,6 +117,10 @@ class Settings(RegistrySettings, ReachSettings):
         api = self.api(kit.registry)
         written = Written(api, kit.clock, [] if kit.mark is None else self._targets(api, kit.mark))
         return Consul(api, kit.clock, selection, Catalog(self._into, self._own(), scope), written)
+
+    def check(self, owner: str = "") -> Observation | None:
+        """Nothing is read offline; the files that are named have to lead somewhere."""
+        return in_the_way(self.ready())
 
     def _targets(self, api: Api, mark: Mark) -> list[NodeTarget]:
         spelled = {service: text for text, service in self._own().items()}

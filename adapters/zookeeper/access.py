@@ -1,6 +1,6 @@
 """How a ZooKeeper is reached, and who we are there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from kazoo.client import KazooClient
@@ -27,7 +27,7 @@ class Auth(NamedTuple):
         """User and password, as they are now; ConfigError when there are none."""
         user, colon, password = self.secret.reveal().partition(":")
         if not (user and colon and password):
-            raise ConfigError("`auth` is no user:password; write both, with a colon between them")
+            raise ConfigError("auth: what is read is no user:password; write both, with a colon between them")
         return user, password
 
 
@@ -45,6 +45,13 @@ class Access(NamedTuple):
         if self.auth is None:
             return OPEN
         return (Acl("auth", "", "cdrwa"), Acl("world", "anyone", "r"))
+
+    def ready(self) -> Iterator[Callable[[], object]]:
+        """What raises ConfigError while a file will not do that says whom we believe, or who we are."""
+        if self.tls is not None:
+            yield self.tls.context
+        if self.auth is not None:
+            yield self.auth.pair
 
     def client(self, name: str, ear: Ear, listener: Callable[[str], None]) -> KazooClient:
         """A client of that name that is not started; `listener` is told its states, by threads of its own.

@@ -64,7 +64,17 @@ async def _tree(client: Client, place: str, where: str, tree: Tree, dialect: Dia
             for name in sorted(_names(listing))
             if tree.admits(level, name)
         )
-        paths = list(islice(below, LOOKED_AT))
+        above, paths = paths, list(islice(below, LOOKED_AT))
+        if not paths and any(map(_names, listings)):
+            path, names = next(
+                (path, names) for path, one in zip(above, listings, strict=True) if (names := _names(one))
+            )
+            word = tree.parts[len(tree.parts) - tree.depth + level]
+            return Sample(
+                at,
+                shown(f"there are no records to look at: {path} has {_some(names)}, and {word} is none of them"),
+                False,
+            )
     found: list[Child] = []
     services = 0
     for path in paths:
@@ -75,7 +85,8 @@ async def _tree(client: Client, place: str, where: str, tree: Tree, dialect: Dia
             break
     if not found:
         return Sample(at, "there are no records to look at", True)
-    return _judged(at, dialect, guess(found), len(found), services)
+    deeper = any(child.children for child in found)
+    return _judged(at, dialect, guess(found), len(found), services, deeper=deeper)
 
 
 async def _beside(client: Client, path: str) -> str:
@@ -84,9 +95,7 @@ async def _beside(client: Client, path: str) -> str:
         path = path.rpartition("/")[0] or "/"
         (listing,) = await client.ask(Children(path))
         if isinstance(listing, Listing):
-            names = sorted(listing.names)
-            more = ", …" if len(names) > BESIDE else ""
-            return shown(f"{path} has {', '.join(names[:BESIDE]) or 'no children'}{more}")
+            return shown(f"{path} has {_some(listing.names) or 'no children'}")
     return "the chroot is not there"
 
 
@@ -102,15 +111,22 @@ async def _children(client: Client, path: str) -> list[Child]:
     ]
 
 
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(sorted(names)[:BESIDE]) + (", …" if len(names) > BESIDE else "")
+
+
 def _names(listing: object) -> tuple[str, ...]:
     return listing.names if isinstance(listing, Listing) else ()
 
 
-def _judged(at: str, dialect: Dialect, guesses: Sequence[Guess], records: int, services: int) -> Sample:
+def _judged(
+    at: str, dialect: Dialect, guesses: Sequence[Guess], records: int, services: int, *, deeper: bool
+) -> Sample:
     of = f"of {_many(records, 'record')} in {_many(services, 'service')}"
     if not guesses:
+        but = "; they have children: the path may end a level too early" if deeper else ""
         return Sample(
-            at, f"none {of} looks like any dialect that is known; the configuration says {dialect.name}", False
+            at, f"none {of} looks like any dialect that is known; the configuration says {dialect.name}{but}", False
         )
     told = ", ".join(f"{one.children} like {one.dialect}" for one in guesses)
     fits = guesses[0].dialect == dialect.name

@@ -19,10 +19,11 @@ from adapters.zookeeper.sample import sample
 from adapters.zookeeper.target import TreeTarget
 from adapters.zookeeper.telling import Telling
 from adapters.zookeeper.whole import Trees
-from bridge.adapter import Source, Target
+from bridge.adapter import Observation, Source, Target
 from bridge.kit import Clock, Kit
 from bridge.kit.mark import Mark
 from bridge.kit.names import port_name, service_name
+from bridge.kit.offline import in_the_way
 from bridge.kit.place import Path as Place
 from bridge.kit.settings import (
     ExportSettings,
@@ -205,6 +206,10 @@ class Settings(RegistrySettings, ReachSettings):
             tree, dialect = one.tree(self.namespace), one.made()
             mirror = Mirror(tree, dialect, ours=True)
             yield TreeTarget(one.target, tree, dialect, mirror, mark.owner, one.ephemeral, access.acl)
+
+    def check(self, owner: str = "") -> Observation | None:
+        """Nothing is read offline; the files that are named have to lead somewhere."""
+        return in_the_way(self.access().ready())
 
     async def sample(self, clock: Clock) -> Sequence[Sample]:
         trees = [(f"trees[{number}]", one.tree(self.namespace), one.made()) for number, one in enumerate(self.trees)]

@@ -90,14 +90,18 @@ def _certificates(config: "Config") -> list[str]:
 
 
 def _checked(settings: "RegistrySettings", owner: str) -> dict[str, Any]:
-    """What a registry says offline, as it would pass the screen; `read` is False where nothing can be read so."""
+    """What a registry says offline, as it would pass the screen; `read` is False where nothing was read so."""
     from bridge.admin import shapes
     from bridge.config import screening
     from bridge.kit.address import is_literal
     from bridge.screen import screen
 
     observation = settings.check(owner)
-    row: dict[str, Any] = {"name": settings.name, "kind": settings.kind, "read": observation is not None}
+    row: dict[str, Any] = {
+        "name": settings.name,
+        "kind": settings.kind,
+        "read": observation is not None and observation.read > 0,
+    }
     row["writes"] = [one.target for one in settings.export]
     if observation is None:
         return row | {"services": 0, "endpoints": 0, "names": 0, "unread": [], "problems": []}
@@ -143,17 +147,15 @@ def _literal(services: Any) -> Any:
 
 def _tell(config: "Config", found: Sequence[dict[str, Any]]) -> None:
     for one in found:
-        if not one["read"]:
-            output.say(f"{one['name']} ({one['kind']}): is read by a running bridge{_writes(one)}")
-            _tell_sample(one)
-            continue
         counts = Counter(problem["kind"] for problem in one["problems"])
         said = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
         names = f", {one['names']} names to resolve" if one["names"] else ""
-        output.say(
-            f"{one['name']} ({one['kind']}): {one['services']} services, {one['endpoints']} endpoints{names}, "
-            f"{f'problems: {said}' if said else 'no problems'}{_writes(one)}"
-        )
+        if one["read"]:
+            what = f"{one['services']} services, {one['endpoints']} endpoints{names}, "
+            what += f"problems: {said}" if said else "no problems"
+        else:
+            what = f"is read by a running bridge{f', problems: {said}' if said else ''}"
+        output.say(f"{one['name']} ({one['kind']}): {what}{_writes(one)}")
         for unread in one["unread"]:
             output.say(f"  {unread}")
         for problem in one["problems"]:

@@ -359,6 +359,8 @@ class RegistrySettings(Strict, ABC):
     def check(self, owner: str = "") -> Observation | None:
         """Read offline what can be read so, for `registry-bridge check`; None where that is nothing.
 
+        An observation whose `read` is 0 is none, and its problems are what would be in the way of one.
+
         What has the mark of `owner` is ours, and no service. ConfigError names every file that will not do, one a line.
         """
         return None

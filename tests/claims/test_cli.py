@@ -162,6 +162,21 @@ def test_check_strict_fails_for_a_problem(files: str) -> None:
     assert call("check", "--config", files, "--strict").exit_code == 0
 
 
+def test_check_says_which_file_a_running_bridge_will_lack(files: str, tmp_path: Path) -> None:
+    path = Path(files).with_name("reached.yaml")
+    path.write_text("registries: [{name: c, kind: consul, namespace: shop, token_file: token}]\n")
+    result = call("check", "--config", str(path))
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        0,
+        [
+            "c (consul): is read by a running bridge, problems: 1 access",
+            f"  {tmp_path}/token: is not there; put it back, or take it out of the configuration",
+            f"{path}: will do",
+        ],
+    )
+    assert call("check", "--config", str(path), "--strict").exit_code == 1
+
+
 def test_check_names_the_line_of_a_broken_inventory(files: str) -> None:
     path = Path(files).with_name("vms.yaml")
     path.write_text(INVENTORY.replace("ports: {http: 80}", "ports: {http: 80"))

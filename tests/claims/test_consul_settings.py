@@ -97,3 +97,20 @@ def test_what_is_wrong_is_told_with_its_line(text: str, message: str) -> None:
         settings(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_token_that_is_not_there_or_none_is_a_problem_before_the_bridge_runs(tmp_path: Path) -> None:
+    made = settings(SMALL + "url: https://consul\ntoken_file: token\ntls: {ca: ca.pem}\n", tmp_path)
+    seen = made.check()
+    assert seen is not None
+    assert [(one.kind, one.where) for one in seen.problems] == [
+        ("access", f"{tmp_path}/ca.pem"),
+        ("access", f"{tmp_path}/token"),
+    ]
+    made = settings(SMALL + "token_file: token\n", tmp_path)
+    (tmp_path / "token").write_text("two words\n")
+    seen = made.check()
+    assert seen is not None
+    assert "one word of plain letters is" in seen.problems[0].what
+    (tmp_path / "token").write_text("11111111-2222-3333-4444-555555555555\n")
+    assert made.check() is None

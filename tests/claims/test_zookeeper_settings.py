@@ -162,6 +162,27 @@ def test_a_secret_is_never_written_into_the_configuration() -> None:
     assert "canary" not in str(caught.value)
 
 
+def test_a_file_by_which_it_is_reached_and_that_is_not_there_is_a_problem_before_the_bridge_runs(
+    tmp_path: Path,
+) -> None:
+    text = SMALL + TREES + "tls: {ca: zk-ca.pem}\nauth: {file: zk-auth}\n"
+    seen = settings(text, tmp_path).check()
+    assert seen is not None
+    assert seen.read == 0
+    assert [(one.kind, one.where) for one in seen.problems] == [
+        ("access", f"{tmp_path}/zk-ca.pem"),
+        ("access", f"{tmp_path}/zk-auth"),
+    ]
+    assert all("put it there, or correct the path" in one.what for one in seen.problems)
+    (tmp_path / "zk-auth").write_text("bridge\n")
+    halved = settings(SMALL + TREES + "auth: {file: zk-auth}\n", tmp_path).check()
+    assert halved is not None
+    assert [str(one) for one in halved.problems] == [
+        "auth: what is read is no user:password; write both, with a colon between them"
+    ]
+    assert settings(SMALL + TREES, tmp_path).check() is None
+
+
 # Several registries in one ZooKeeper
 
 

@@ -134,7 +134,7 @@ async def test_digest_opens_what_is_kept_from_others(
     assert "a secret is to be read from here: No such file or directory; put it there, or correct the path" in missing
     right.write_text("admin\n")
     halved = await told(standing.hosts, trees=tree(root), auth={"file": str(right)})
-    assert "`auth` is no user:password; write both, with a colon between them" in halved
+    assert "auth: what is read is no user:password; write both, with a colon between them" in halved
 
 
 @pytest.mark.promise("S-12")

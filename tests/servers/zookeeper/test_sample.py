@@ -57,6 +57,8 @@ async def test_a_few_records_say_which_dialect_they_look_like(standing: ZooKeepe
         },
         {"path": f"{root}/empty/{{name}}", "dialect": "plain"},
         {"path": f"{root}/none/{{name}}", "dialect": "plain"},
+        {"path": f"{root}/{{role}}/{{env}}/{{name}}", "dialect": "serverset", "where": {"role": "web", "env": "prod"}},
+        {"path": f"{root}/twitter/{{env}}/{{name}}", "dialect": "serverset", "where": {"env": "shop"}},
     )
     assert code == 1
     assert said == [
@@ -64,6 +66,14 @@ async def test_a_few_records_say_which_dialect_they_look_like(standing: ZooKeepe
         f"trees[1] ({root}/twitter): of 3 records in 1 service 3 like serverset, and the configuration says nerve",
         f"trees[2] ({root}/empty): there are no records to look at",
         f"trees[3] ({root}/none): is not there; correct the path of the tree ({root} has curator, empty, twitter)",
+        (
+            f"trees[4] ({root}): there are no records to look at: {root} has curator, empty, twitter, and {{role}} is "
+            "none of them"
+        ),
+        (
+            f"trees[5] ({root}/twitter): none of 1 record in 1 service looks like any dialect that is known; the "
+            "configuration says serverset; they have children: the path may end a level too early"
+        ),
     ]
     assert whole.endswith("bridge.yaml: will do, but what was looked at does not fit it")
 
