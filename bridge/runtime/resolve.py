@@ -80,7 +80,7 @@ class Resolver:
 
     def resolve(self, said: Services) -> Services:
         """`said` with an endpoint for each address in the place of each name; costs what changed."""
-        names = dict.fromkeys(changed(self._said, said)) | dict.fromkeys(self._stale)
+        names = sorted({*changed(self._said, said), *self._stale})
         self._said = said
         if not names:
             return self._resolved
