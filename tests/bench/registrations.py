@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 import psutil
 
@@ -20,7 +19,6 @@ from tests.servers.consul.hand import Hand
 EACH = 10
 """Endpoints of a service."""
 
-NODE = "registry-bridge-bench"
 NODES = 20
 PATIENCE = 600.0
 RATE = {"per_second": 1_000, "burst": 1_000}
@@ -28,46 +26,54 @@ _REST = 4.0
 
 
 class Export:
-    """An inventory of VMs that is written into a Consul, all of one weight but those that `write` names."""
+    """An inventory of VMs that is written into a Consul; `write` says what each endpoint of each service weighs."""
 
     def __init__(self, hand: Hand, inventory: Path, services: int) -> None:
         self._hand = hand
         self._inventory = inventory
-        self._services = services
-        self.write(1)
+        self._weights = [[1] * EACH for _ in range(services)]
+        self._changed: Sequence[int] = range(services)
+        self.write()
 
-    def write(self, weight: int, *others: tuple[int, int]) -> None:
-        """Replace the inventory by rename; `others` are numbers of services, each with the weight of its first."""
-        first = dict(others)
+    def one(self) -> None:
+        """One endpoint of one service weighs more."""
+        self._changed = [len(self._weights) // 2]
+        self._weights[self._changed[0]][0] += 1
+        self.write()
+
+    def every(self) -> None:
+        """Every endpoint weighs more."""
+        self._weights = [[weight + 1 for weight in them] for them in self._weights]
+        self._changed = range(len(self._weights))
+        self.write()
+
+    def write(self) -> None:
+        """By rename."""
         services = [
             {
                 "name": f"bench/s{number:05d}",
                 "ports": {"http": 80},
                 "endpoints": [
-                    {
-                        "address": f"10.{number // 250}.{number % 250}.{1 + at}",
-                        "weight": first.get(number, weight) if at == 0 else weight,
-                    }
-                    for at in range(EACH)
+                    {"address": f"10.{number // 250}.{number % 250}.{10 + at}", "weight": weight}
+                    for at, weight in enumerate(weights)
                 ],
             }
-            for number in range(self._services)
+            for number, weights in enumerate(self._weights)
         ]
         fresh = self._inventory.with_suffix(".new")
         fresh.write_text(json.dumps({"services": services}))
         fresh.replace(self._inventory)
 
-    async def until(self, weight: int, count: int) -> None:
-        """Wait until so many instances have that weight: Consul itself counts them."""
-        asked = quote(f"Weights.Passing == {weight}")
+    async def until(self) -> None:
+        """Wait until all that changed stands there so, a service after the other: asking costs next to nothing."""
         async with asyncio.timeout(PATIENCE):
-            while len(await self._stands(f"?filter={asked}")) != count:
-                await asyncio.sleep(0.25)
+            for number in self._changed:
+                while await self._stands(number) != self._weights[number]:
+                    await asyncio.sleep(0.1)
 
-    async def _stands(self, asked: str) -> list[dict[str, int]]:
-        nodes = [NODE, *(f"{NODE}-{number}" for number in range(1, NODES))]
-        found = [await self._hand.get(f"catalog/node-services/{node}{asked}") for node in nodes]
-        return [one for them in found for one in (them or {}).get("Services") or []]
+    async def _stands(self, number: int) -> list[int]:
+        found = await self._hand.get(f"catalog/service/s{number:05d}")
+        return [one["ServiceWeights"]["Passing"] for one in sorted(found, key=lambda one: one["ServiceAddress"])]
 
 
 async def _transactions(hand: Hand) -> int:
@@ -81,20 +87,18 @@ async def export(services: int, rest: float, say: Say) -> dict[str, float]:
         folder = Path(home)
         async with datacenter(folder, say) as (hand, registry):
             made, instances = Export(hand, folder / "vms.json", services), services * EACH
-            steps = (
-                (lambda: None, 1, instances),
-                (lambda: made.write(1, (services // 2, 2)), 2, 1),
-                (lambda: made.write(3), 3, instances),
-            )
             vms = {"name": "vms", "kind": "static", "files": ["vms.json"]}
-            sink = {**registry, "export": [{"services": ["bench/*"], "from": ["vms"], "rate": RATE, "nodes": NODES}]}
+            sink = {
+                **registry, "export": [{"services": ["bench/*"], "from": ["vms"], "rate": RATE, "nodes": NODES}],
+            }  # fmt: skip
             took, spent, counted = [], [0.0], [await _transactions(hand)]
             begun = time.monotonic()
             async with bridge(folder, free_port(), vms, sink, owner="bench") as pid:
-                for change, weight, count in steps:
-                    begun = time.monotonic() if weight > 1 else begun
-                    change()
-                    await made.until(weight, count)
+                for change in (None, made.one, made.every):
+                    if change is not None:
+                        begun = time.monotonic()
+                        change()
+                    await made.until()
                     took.append(time.monotonic() - begun)
                     await asyncio.sleep(rest)
                     spent.append(sum(psutil.Process(pid).cpu_times()[:2]))
