@@ -129,16 +129,20 @@ class Sweep:
             await self._clock.sleep(min(max(PACE, self._clock.now() - begun), MOST))
 
     async def read_touched(self) -> None:
-        """Until cancelled: read what is known to have changed."""
+        """Until cancelled: read what is known to have changed, in a sweep when it is much of all that there is."""
         while True:
             await self._marked.wait()
             self._marked.clear()
             begun, touched, self._touched = self._clock.now(), self._touched, set()
+            parts = list(self._of(touched))
             try:
-                await each(list(self._of(touched)), self._api, self._clock, self._news)
+                if len(parts) > max(AT_ONCE, len(self._parts) // 4):
+                    self.soon()
+                else:
+                    await each(parts, self._api, self._clock, self._news)
             except Unreached:
                 self.soon()
-            await self._clock.sleep(max(begun + PACE - self._clock.now(), 0.0))
+            await self._clock.sleep(max(PACE, self._clock.now() - begun))
 
     async def read_all(self) -> None:
         """Until cancelled: read everything, whenever that is due."""
