@@ -30,7 +30,9 @@ _registries = click.option(
     help="Only there; may be repeated.  [all that are written]",
 )
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-_force = click.option("--force", is_flag=True, help="Even where another bridge seems to write under that name.")
+_force = click.option(
+    "--force", is_flag=True, help="Even where another bridge seems to write under that name, or (adopt) none ever did."
+)
 
 
 def _owner(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -165,7 +167,8 @@ def adopt(
     """Take over the records of another owner, after `owner:` was renamed; without --from, end a withdrawal.
 
     Every record gets the mark of the owner that the configuration has now, and stays what it says; the claim of the old
-    one is closed. What nobody wants any more is then withheld as any orphan is: see `registry-bridge plan`.
+    one is closed. An owner that never wrote there is refused. What nobody wants any more is then withheld as any orphan
+    is: see `registry-bridge plan`.
 
     Exit codes: 0 taken over, 1 something was not, or was refused, 2 the configuration will not do.
 
@@ -194,6 +197,9 @@ def adopt(
         raise BridgeError("\n".join((*failed, "nothing was changed")))
     if former is None and not any(one.withdrawn for one in seen):
         what = f"{owner} was withdrawn from none of them; say --from to take over what another owner wrote"
+        raise BridgeError("\n".join((*failed, what)))
+    if former is not None and not force and all(one.former is None for one in seen):
+        what = f"no bridge has written there as {former}; correct --from, or say --force; nothing was changed"
         raise BridgeError("\n".join((*failed, what)))
     rows: list[dict[str, Any]] = [
         {"registry": one.registry, "target": one.target, "records": one.records, "withdrawn": one.withdrawn}

@@ -372,6 +372,16 @@ def test_nothing_is_taken_over_from_a_bridge_that_runs(folder: Path) -> None:
     assert out().records[ONLY][KEY].owner == "prod"
 
 
+def test_an_owner_that_never_wrote_there_is_told_before_anything_changes(folder: Path) -> None:
+    left_behind("old", age=5, deployment=ours(folder))
+    mistyped = call(folder, "adopt", "--from", "odl", "--yes")
+    assert (mistyped.exit_code, mistyped.stdout) == (1, "")
+    assert "no bridge has written there as odl; correct --from, or say --force" in mistyped.stderr
+    assert out().records[ONLY][KEY].owner == "old"
+    assert call(folder, "adopt", "--from", "odl", "--yes", "--force").exit_code == 0
+    assert out().records[ONLY][KEY].owner == "old"
+
+
 @pytest.mark.promise("law-9")
 def test_a_target_that_cannot_be_read_keeps_no_other_from_being_withdrawn_or_taken_over(
     folder: Path, monkeypatch: pytest.MonkeyPatch
