@@ -6,7 +6,7 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 
@@ -48,15 +48,20 @@ class Side:
         self.starts += 1
 
     async def kill(self) -> None:
-        await self._zygote.kill(self._pid)
+        """At once, if it runs."""
+        if pid := self._pid:
+            self._pid = 0
+            await self._zygote.kill(pid)
 
     async def end(self) -> None:
         """As an operator does who will not wait."""
         os.kill(self._pid, signal.SIGTERM)
         while (await self.bridge.get("/readyz"))[0] == 200:
             await asyncio.sleep(0.01)
-        os.kill(self._pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it may not have come so far as to take its time
+            os.kill(self._pid, signal.SIGTERM)
         await self._zygote.ended()
+        self._pid = 0
 
     async def tell(self, name: str) -> None:
         self.ever |= self.said.keys()
@@ -110,8 +115,10 @@ async def side(bridge: Exporter, door: Door, beside: Beside) -> AsyncIterator[Si
         for name in (*SERVICES, STEADY):
             await made.tell(name)
         await made.begin()
-        yield made
-        await made.kill()
+        try:
+            yield made
+        finally:
+            await made.kill()
 
 
 class World:
