@@ -248,14 +248,16 @@ async def _until(engine: Engine, holds: Callable[[], bool], tick: float | None =
 async def _written(engine: Engine, clock: Clock, wait: float) -> Seen:
     """Until every target has what it should have, or nothing more is to be hoped for."""
     began = clock.now()
-    last, moved = -1, began
+    last, moved, watched = -1, began, began
 
     def ended() -> bool:
-        nonlocal last, moved
+        nonlocal last, moved, watched
         made = sum(sum(one.made.values()) for one in _all(engine))
         if made != last:
             last, moved = made, clock.now()
-        late, stuck = clock.now() >= began + wait, clock.now() >= moved + wait
+        if any(one.state is State.ANOTHER for one in _all(engine)):
+            watched = clock.now()  # what may be a dead one's claim; the time for that is its own
+        late, stuck = clock.now() >= began + wait, clock.now() >= max(moved, watched) + wait
         if clock.now() >= moved + PATIENCE:
             return True
         return all(_settled(engine, one, late, stuck, clock.wall()) for one in _all(engine))

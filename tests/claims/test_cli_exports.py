@@ -1,5 +1,6 @@
 """The commands about what is written: plan, apply, withdraw, adopt, show exports."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 from bridge.adapter import Claim, Holding, Problem, Record, RecordKey, Target
 from bridge.admin.log import configure
 from bridge.cli import main
+from bridge.cli.once import TICK
 from bridge.errors import Rejected, Unavailable
 from bridge.kit import Kit
 from bridge.model import Service
@@ -332,6 +334,21 @@ def test_an_owner_that_another_bridge_uses_is_not_withdrawn_unless_by_force(fold
     assert forced.exit_code == 0, forced.output
     assert there() == []
     assert claim("other").tombstone
+
+
+@pytest.mark.promise("law-5")
+def test_the_minute_in_which_a_dead_bridge_is_watched_does_not_count_as_being_stuck(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.runtime.claiming.LAPSE", 3.0)  # longer than start.wait
+    left_behind("other", age=120)
+
+    async def seen_late(_: MemoryRegistry, target: Target, claim: Claim) -> None:
+        asyncio.get_running_loop().call_later(2 * TICK, out().claim, target, claim)
+
+    monkeypatch.setattr(MemoryRegistry, "claim", seen_late)
+    result = call(folder, "withdraw", "--owner", "other", "--yes")
+    assert (result.exit_code, there()) == (0, []), result.output
 
 
 def test_an_owner_that_cannot_be_one_is_refused(folder: Path) -> None:
