@@ -79,14 +79,19 @@ def withdraw(
     rows = [row for row in _rows(seen, ending.owner) if (row["registry"], row["target"]) in deployments]
     records = sum(row["records"] for row in rows)
     failed = list(seen.wrong)
+    left: dict[Place, int] = {}
     if records or not all(row["tombstone"] for row in rows):
         for line in _going(one for one in seen.exported if (one.registry, one.target) in deployments):
             output.note(line)
         output.confirm(yes, f"Remove all {output.many(records, 'record')} of {ending.owner}?")
-        failed += once.failures(once.withdraw(config, ending, deployments))
+        after = once.withdraw(config, ending, deployments)
+        failed += once.failures(after)
+        left = {(one.registry, one.target): one.records for one in after.exported}
     if not output.document(output_, {"owner": ending.owner, "withdrawn": rows, "failed": failed}):
         for row in rows:
-            output.say(f"{place(row)}: withdrawn: {output.many(row['records'], 'record')}")
+            stays = left.get((row["registry"], row["target"]), 0)
+            but = f"; {output.many(stays, 'record')} still there" if stays else ""
+            output.say(f"{place(row)}: withdrawn: {output.many(row['records'] - stays, 'record')}{but}")
         output.say(f"a bridge of {ending.owner} writes nothing there until `registry-bridge adopt`")
     for line in failed:
         output.note(f"error: {line}")

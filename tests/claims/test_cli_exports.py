@@ -351,6 +351,20 @@ def test_the_minute_in_which_a_dead_bridge_is_watched_does_not_count_as_being_st
     assert (result.exit_code, there()) == (0, []), result.output
 
 
+def test_what_a_withdrawal_did_not_take_away_is_not_said_to_be_withdrawn(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_behind("other", age=120, deployment=ours(folder))
+
+    async def lost(*_: object) -> None:
+        raise Unavailable("nobody answers")
+
+    monkeypatch.setattr(MemoryRegistry, "apply", lost)
+    result = call(folder, "withdraw", "--owner", "other", "--yes")
+    assert (result.exit_code, there()) == (1, [KEY])
+    assert "out: withdrawn: 0 records; 1 record still there" in result.stdout
+
+
 def test_an_owner_that_cannot_be_one_is_refused(folder: Path) -> None:
     for command in (["withdraw", "--owner", "a b"], ["adopt", "--from", "a b"]):
         result = call(folder, *command)
