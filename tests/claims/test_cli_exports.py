@@ -455,9 +455,7 @@ def live(tmp_path: Path) -> Iterator[Threaded]:
         yield threaded
 
 
-def _record(of: Service) -> Any:
-    from bridge.adapter import Record
-
+def _record(of: Service) -> Record:
     return Record(RecordKey(f"{of.name}#0"), of.name, encode(of.endpoints))
 
 
@@ -496,10 +494,6 @@ def test_a_withdrawal_beside_a_running_bridge_is_noticed(live: Threaded) -> None
         standing = store.claims[ONLY]["prod"]
         store.claim(ONLY, replace(standing, term=standing.term + 1, tombstone=True))
 
-    live.do(
-        end,
-        lambda bridge: bridge.state.exported()[0].state.value == "withdrawn",
-        "it is seen",
-    )
+    live.do(end, lambda bridge: bridge.state.exported()[0].state.value == "withdrawn", "it is seen")
     shown = call(None, "show", "exports", *at(live)).stdout
     assert "the owner prod was withdrawn here; `registry-bridge adopt` ends that" in shown
