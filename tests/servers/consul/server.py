@@ -1,11 +1,9 @@
 """Real Consul agents on loopback: started, stopped, killed, frozen, wiped, put back to an older state; an older one."""
 
-import asyncio
 import json
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,19 +12,13 @@ from typing import Any, ClassVar, Self
 from bridge.testing.ports import free_port
 from tests.golang import build
 from tests.servers.consul.hand import Hand, HandError
+from tests.servers.process import Process, ServerError, answered
 
 MODULE = Path(__file__).parent
 PACKAGE = "github.com/hashicorp/consul"
 
 ROOT = "11111111-2222-3333-4444-555555555555"
 """The token that may do everything."""
-
-START_TIMEOUT = 60.0
-"""Seconds for an agent to have a leader; it takes three where the machine is idle."""
-
-
-class ServerError(Exception):
-    """A server of the tests would not start."""
 
 
 def find(say: Callable[[str], None] = lambda _: None) -> Path:
@@ -55,10 +47,9 @@ class Agent:
 
     def __init__(self, program: Path, folder: Path, more: Mapping[str, Any] | None = None, *, servers: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._program = program
         self._folder = folder
-        self._log = folder / "log"
-        self._process: subprocess.Popen[bytes] | None = None
+        config_file = folder / "config.json"
+        self._process = Process("consul", folder / "log", [str(program), "agent", "-config-file", str(config_file)])
         self._ports = {**{name: free_port() for name in self.opened}, **dict.fromkeys(self.unused, -1)}
         config: dict[str, Any] = {
             "node_name": folder.name,
@@ -75,7 +66,7 @@ class Agent:
             "log_level": "warn",
             **(more or {}),
         }
-        (folder / "config.json").write_text(json.dumps(config))
+        config_file.write_text(json.dumps(config))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -114,11 +105,7 @@ class Agent:
 
     def launch(self) -> None:
         """Start it, with the data of before where there are some, and wait for nothing."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(self._program), "agent", "-config-file", str(self._folder / "config.json")],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+        self._process.start()
 
     async def start(self) -> None:
         """Start it, and wait until it can be written to."""
@@ -127,26 +114,16 @@ class Agent:
 
     async def ready(self) -> None:
         """Wait until it has a leader, knows the token and is listed itself."""
-        try:
-            async with asyncio.timeout(START_TIMEOUT), self.hand() as hand:
-                while not await _answers(hand):
-                    if self._process is None or self._process.poll() is not None:
-                        raise ServerError(f"consul ended at its start: {self.tail()}")
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            await self.stop()
-            raise ServerError(f"consul: not ready in {START_TIMEOUT:.0f} s: {self.tail()}") from None
-        except BaseException:
-            await self.stop()
-            raise
+        async with self.hand() as hand:
+            await answered(lambda: _answers(hand), self._process, stop=self.stop)
 
     async def stop(self) -> None:
         """End it politely; its data stay."""
-        await self._end(signal.SIGTERM)
+        await self._process.end(signal.SIGTERM)
 
     async def kill(self) -> None:
         """End it with SIGKILL; its data stay."""
-        await self._end(signal.SIGKILL)
+        await self._process.end(signal.SIGKILL)
 
     def wipe(self) -> None:
         """Take away all that it ever stored; it must not run."""
@@ -155,36 +132,15 @@ class Agent:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Connections stay open and nobody answers."""
-        self._send(signal.SIGSTOP)
+        self._process.send(signal.SIGSTOP)
         try:
             yield
         finally:
-            self._send(signal.SIGCONT)
+            self._process.send(signal.SIGCONT)
 
     def hand(self, token: str = ROOT) -> Hand:
         """Somebody who uses it, by default with every right."""
         return Hand(self.url, token)
-
-    def tail(self, lines: int = 8) -> str:
-        """The last lines of its log."""
-        text = self._log.read_text(errors="replace") if self._log.exists() else ""
-        return "\n".join(text.splitlines()[-lines:])
-
-    def _send(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    async def _end(self, how: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(how)
-        process.send_signal(signal.SIGCONT)
-        try:
-            await asyncio.to_thread(process.wait, 15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            await asyncio.to_thread(process.wait)
 
 
 class SecureAgent(Agent):

@@ -1,11 +1,9 @@
 """A real etcd and kube-apiserver on loopback: started, stopped, killed, paused, put back to an older state."""
 
 import asyncio
-import os
 import shutil
 import signal
 import ssl
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -18,19 +16,15 @@ from bridge.testing.ports import free_port
 from tests.envoy.certificates import Authority
 from tests.servers.kubernetes.binaries import Binaries
 from tests.servers.kubernetes.client import ApiError, Client
-
-START_TIMEOUT = 120.0
-"""Seconds for the server to be ready; it takes three where the machine is idle."""
+from tests.servers.process import Process, ServerError, answered
 
 ADMIN = "admin"
 """The user who may do everything."""
 
+_SMALL = {"GOGC": "50"}
+
 USERS = ("bridge", "bridge-2", "bridge-3", "reader", "nobody")
 """Users without any right of their own, until `Client.allow` gives them some."""
-
-
-class ServerError(Exception):
-    """A server of the tests would not start."""
 
 
 class ApiServer:
@@ -50,9 +44,10 @@ class ApiServer:
         self.ca = folder / "ca.pem"
         self._users = (ADMIN, *users)
         store = free_port()
-        self._etcd = _Process("etcd", folder, _etcd(binaries.etcd, folder, store))
+        etcd = _etcd(binaries.etcd, folder, store)
+        self._etcd = Process("etcd", folder / "etcd.log", etcd, _SMALL)
         apiserver = _apiserver(binaries.apiserver, folder, self.port, store)
-        self._api = _Process("kube-apiserver", folder, [*apiserver, *flags])
+        self._api = Process("kube-apiserver", folder / "kube-apiserver.log", [*apiserver, *flags], _SMALL)
         self._prepared = False
 
     async def __aenter__(self) -> Self:
@@ -66,18 +61,10 @@ class ApiServer:
         """Start both, with the data of before where there is some, and wait until a namespace can be made."""
         if not self._prepared:
             self._prepare()
-        try:
-            self._etcd.start()
-            self._api.start()
-            async with asyncio.timeout(START_TIMEOUT):
-                await self._ready()
-        except TimeoutError:
-            said = self._api.tail() or self._etcd.tail()
-            await self.stop()
-            raise ServerError(f"kube-apiserver: not ready in {START_TIMEOUT:.0f} s: {said}") from None
-        except BaseException:
-            await self.stop()
-            raise
+        self._etcd.start()
+        self._api.start()
+        async with self.client() as client:
+            await answered(lambda: _answers(client), self._etcd, self._api, stop=self.stop)
 
     async def stop(self) -> None:
         """End both, politely first; their data stays."""
@@ -178,63 +165,6 @@ class ApiServer:
         lines[0] += ",system:masters"
         (self.folder / "tokens.csv").write_text("\n".join(lines) + "\n")
         self._prepared = True
-
-    async def _ready(self) -> None:
-        async with self.client() as client:
-            while not await _answers(client):
-                for process in (self._etcd, self._api):
-                    process.check()
-                await asyncio.sleep(0.05)
-
-
-class _Process:
-    """A process with its log; its state is the operating system's, so that any event loop may ask."""
-
-    def __init__(self, name: str, folder: Path, command: Sequence[str]) -> None:
-        self._name = name
-        self._log = folder / f"{name}.log"
-        self._command = command
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        if self._process is None:
-            raise ServerError(f"{self._name}: not started")
-        return self._process.pid
-
-    def start(self) -> None:
-        if self._process is not None:
-            raise ServerError(f"{self._name}: it runs")
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "GOGC": "50"},
-            )  # fmt: skip
-
-    def send(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    async def end(self, how: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(how)
-        process.send_signal(signal.SIGCONT)
-        try:
-            await asyncio.to_thread(process.wait, 10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            await asyncio.to_thread(process.wait)
-
-    def check(self) -> None:
-        """Raise ServerError when it has ended."""
-        if self._process is not None and self._process.poll() is not None:
-            raise ServerError(f"{self._name}: ended with {self._process.returncode} at its start: {self.tail()}")
-
-    def tail(self, lines: int = 8) -> str:
-        """The last lines of its log."""
-        text = self._log.read_text(errors="replace") if self._log.exists() else ""
-        return "\n".join(text.splitlines()[-lines:])
 
 
 async def _answers(client: Client) -> bool:

@@ -1,11 +1,9 @@
 """A real ZooKeeper as a test needs it: started, frozen, killed, wiped; alone or three together."""
 
 import asyncio
-import os
 import re
 import shutil
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,10 +11,8 @@ from typing import NamedTuple, Self
 
 from bridge.testing.ports import free_port
 from bridge.testing.proxy import FaultProxy
+from tests.servers.process import Process, answered
 from tests.servers.zookeeper.jars import Java
-
-START_TIMEOUT = 60.0
-"""Seconds until a server serves; it takes half a one where the machine is idle, an ensemble three."""
 
 _JVM = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true")
 _CONFIG = {
@@ -29,10 +25,6 @@ _CONFIG = {
     "4lw.commands.whitelist": "*",
     "metricsProvider.className": "org.apache.zookeeper.metrics.impl.NullMetricsProvider",
 }
-
-
-class ServerError(Exception):
-    """A server would not start; the message has the end of its log."""
 
 
 class Tls(NamedTuple):
@@ -60,7 +52,6 @@ class ZooKeeper:
         self.port = free_port()
         self.secure_port = free_port() if tls is not None else 0
         self.data = folder / "data"
-        self.log = folder / "server.log"
         self._number = number
         self._file = folder / "zoo.cfg"
         lines = {**_CONFIG, "dataDir": str(self.data), "clientPort": str(self.port), **(config or {})}
@@ -76,11 +67,11 @@ class ZooKeeper:
             }
         folder.mkdir(parents=True, exist_ok=True)
         self._config = lines
-        self._command = [
+        command = [
             java.java, *_JVM, *options, "-cp", java.classpath,
             "org.apache.zookeeper.server.quorum.QuorumPeerMain", str(self._file),
         ]  # fmt: skip
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process = Process("zookeeper", folder / "server.log", command)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -100,25 +91,13 @@ class ZooKeeper:
         if self._number:
             (self.data / "myid").write_text(str(self._number))
         self._file.write_text("".join(f"{key}={value}\n" for key, value in self._config.items()))
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+        self._process.start()
         if wait:
             await self.serving()
 
     async def serving(self) -> str:
         """Wait until it serves; its mode: standalone, leader or follower."""
-        try:
-            async with asyncio.timeout(START_TIMEOUT):
-                while not (mode := await self.mode()):
-                    if self._process is None or self._process.poll() is not None:
-                        raise ServerError(f"zookeeper ended at its start: {self.tail()}")
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            await self.kill()
-            raise ServerError(f"zookeeper does not serve after {START_TIMEOUT:.0f} s: {self.tail()}") from None
-        return mode
+        return await answered(self.mode, self._process, stop=self.kill)
 
     async def mode(self) -> str:
         """What it is now, "" while it does not serve."""
@@ -146,44 +125,23 @@ class ZooKeeper:
 
     def pause(self) -> None:
         """Freeze it: connections stay open, and nobody answers."""
-        self._signal(signal.SIGSTOP)
+        self._process.send(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on."""
-        self._signal(signal.SIGCONT)
+        self._process.send(signal.SIGCONT)
 
     async def kill(self) -> None:
         """End it as a power cut does; its data stay."""
-        await self._end(signal.SIGKILL)
+        await self._process.end(signal.SIGKILL)
 
     async def stop(self) -> None:
         """End it politely, frozen or not."""
-        await self._end(signal.SIGTERM)
+        await self._process.end(signal.SIGTERM)
 
     def wipe(self) -> None:
         """Remove all that it knew, while it is not running."""
         shutil.rmtree(self.data, ignore_errors=True)
-
-    def tail(self, lines: int = 5) -> str:
-        """The end of its log."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else "(no log)"
-        return " / ".join(text.splitlines()[-lines:])
-
-    def _signal(self, number: int) -> None:
-        assert self._process is not None, "it was not started"
-        os.kill(self._process.pid, number)
-
-    async def _end(self, number: int) -> None:
-        process, self._process = self._process, None
-        if process is None or process.poll() is not None:
-            return
-        os.kill(process.pid, number)
-        os.kill(process.pid, signal.SIGCONT)
-        try:
-            await asyncio.to_thread(process.wait, 10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            await asyncio.to_thread(process.wait)
 
 
 class Ensemble:
