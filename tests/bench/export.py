@@ -25,6 +25,7 @@ from bridge.runtime.clock import SystemClock
 from bridge.table import Table
 from bridge.testing.ports import free_port
 from bridge.withhold import Judge, Sources
+from tests.bench import inventory
 from tests.bench.report import Row, middle
 from tests.builders import endpoint
 
@@ -95,9 +96,7 @@ def _write(path: Path, count: int, version: int) -> None:
         }
         for number in range(count)
     ]
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps({"services": services}))
-    fresh.replace(path)
+    inventory.write(path, services)
 
 
 def _until(target: Path, count: int, endpoints: int) -> None:

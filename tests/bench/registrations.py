@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import tempfile
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from bridge.testing.ports import free_port
+from tests.bench import inventory
 from tests.bench.instances import datacenter
 from tests.bench.lone import Say, bridge
 from tests.bench.report import Row, middle
@@ -60,9 +60,7 @@ class Export:
             }
             for number, weights in enumerate(self._weights)
         ]
-        fresh = self._inventory.with_suffix(".new")
-        fresh.write_text(json.dumps({"services": services}))
-        fresh.replace(self._inventory)
+        inventory.write(self._inventory, services)
 
     async def until(self) -> None:
         """Wait until all that changed stands there so, a service after the other: asking costs next to nothing."""

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from bridge.testing.ports import free_port
+from tests.bench import inventory
 from tests.bench.lone import Case, Say, bridge, readers
 from tests.bench.report import Row, middle
 from tests.servers.kubernetes.binaries import find
@@ -148,9 +149,7 @@ class Export:
             }
             for number, version in enumerate(self._versions)
         ]
-        fresh = self._inventory.with_suffix(".new")
-        fresh.write_text(json.dumps({"services": services}))
-        fresh.replace(self._inventory)
+        inventory.write(self._inventory, services)
 
     async def written(self) -> Counter[str]:
         """How many requests of each verb the API server has had that write slices."""

@@ -15,6 +15,7 @@ from adapters.zookeeper.settings import Settings
 from bridge.kit import Kit
 from bridge.runtime.clock import SystemClock
 from bridge.testing.ports import free_port
+from tests.bench import inventory
 from tests.bench.lone import Case, Say, bridge, readers
 from tests.bench.report import Row, middle
 from tests.servers.zookeeper.hand import Hand
@@ -163,9 +164,7 @@ class Export:
             }
             for number, weight in enumerate(self._weights)
         ]
-        fresh = self._inventory.with_suffix(".new")
-        fresh.write_text(json.dumps({"services": services}))
-        fresh.replace(self._inventory)
+        inventory.write(self._inventory, services)
 
     async def until(self) -> None:
         """Wait until each service has one record, of the weight that the inventory has."""

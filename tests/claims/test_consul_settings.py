@@ -1,28 +1,21 @@
 """What a configuration may say of a Consul, and how it is told what is wrong."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from adapters.consul.registry import Consul
 from adapters.consul.settings import Settings
 from bridge.errors import ConfigError
 from bridge.kit import Kit
-from bridge.kit.document import load
-from bridge.kit.settings import explain_errors
 from bridge.testing.clock import FakeClock
+from tests.configured import configured
 
 SMALL = "name: consul\nkind: consul\nnamespace: shop\n"
 EXPORTS = "export:\n- {{services: ['*'], from: [vms], {}}}\n- {{services: ['*'], from: [vms], {}}}\n"
 
-
-def settings(text: str, folder: Path = Path("/etc/bridge")) -> Settings:
-    document = load(text, "bridge.yaml")
-    try:
-        return Settings.model_validate(document.value, context={"folder": folder})
-    except ValidationError as error:
-        raise explain_errors(error, document, Settings) from None
+settings = partial(configured, Settings)
 
 
 def test_a_grown_configuration_is_understood() -> None:

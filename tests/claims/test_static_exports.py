@@ -1,10 +1,10 @@
 """What the configuration says of files that are written."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from adapters.static.file_sd import Labels
 from adapters.static.layouts.csv import Csv
@@ -12,21 +12,14 @@ from adapters.static.layouts.native import NativeJson, NativeYaml
 from adapters.static.settings import Settings
 from bridge.errors import ConfigError
 from bridge.kit import Kit
-from bridge.kit.document import load
-from bridge.kit.settings import explain_errors
 from bridge.testing.clock import FakeClock
 from tests.builders import service
+from tests.configured import configured
 
 LABELS = Labels("job", "zone", "weight")
 FROM = "services: [shop/*], from: [k8s-eu1]"
 
-
-def settings(text: str, folder: Path = Path("/etc/bridge")) -> Settings:
-    document = load(text, "bridge.yaml")
-    try:
-        return Settings.model_validate(document.value, context={"folder": folder})
-    except ValidationError as error:
-        raise explain_errors(error, document, Settings) from None
+settings = partial(configured, Settings)
 
 
 def exporting(*exports: str) -> str:

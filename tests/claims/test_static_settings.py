@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,9 @@ from bridge.errors import ConfigError
 from bridge.kit.document import load
 from bridge.kit.settings import explain_errors
 from bridge.model import Locality, ServiceName
+from tests.configured import configured
 
-
-def settings(text: str, folder: Path) -> Settings:
-    document = load(text, "bridge.yaml")
-    try:
-        return Settings.model_validate(document.value, context={"folder": folder})
-    except ValidationError as error:
-        raise explain_errors(error, document, Settings) from None
+settings = partial(configured, Settings)
 
 
 def test_files_are_taken_from_the_folder_of_the_configuration(tmp_path: Path) -> None:

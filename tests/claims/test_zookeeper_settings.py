@@ -1,30 +1,23 @@
 """What a configuration may say of a ZooKeeper, and how it is told what is wrong."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from adapters.zookeeper.registry import ZooKeeper
 from adapters.zookeeper.settings import Settings
 from bridge.config import parse
 from bridge.errors import ConfigError
 from bridge.kit import Kit
-from bridge.kit.document import load
-from bridge.kit.settings import explain_errors
 from bridge.testing.clock import FakeClock
+from tests.configured import configured
 
 SMALL = "name: zk\nkind: zookeeper\nhosts: zk1\nnamespace: shop\n"
 EXPORT = "export:\n  - {{path: '/s/{{name}}', services: ['shop/*'], from: [vms], {}}}\n"
 TREES = "trees: [{path: '/services/{name}', dialect: curator}]\n"
 
-
-def settings(text: str, folder: Path = Path("/etc/bridge")) -> Settings:
-    document = load(text, "bridge.yaml")
-    try:
-        return Settings.model_validate(document.value, context={"folder": folder})
-    except ValidationError as error:
-        raise explain_errors(error, document, Settings) from None
+settings = partial(configured, Settings)
 
 
 def test_a_grown_configuration_is_understood() -> None:

@@ -2,12 +2,10 @@
 
 import asyncio
 import signal
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +17,7 @@ from tests.servers.consul.hand import Hand
 from tests.servers.consul.observing import settings
 from tests.servers.consul.server import Agent, Three
 from tests.servers.exporting import exporting
+from tests.servers.names import Names
 from tests.servers.observing import observing
 
 MANY = tuple(f"10.40.1.{number}" for number in range(1, 41))
@@ -127,32 +126,16 @@ def _replica(folder: Path, door: Door, hand: Hand, own: Agent) -> Exporter:
     return Exporter(folder, door.url, hand, leader=leader)
 
 
-class Names:
-    """A name server's part: what `socket.getaddrinfo` says of `consul.test`."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.address: str | None = None
-        self._ask = socket.getaddrinfo
-        monkeypatch.setattr(socket, "getaddrinfo", self)
-
-    def __call__(self, host: Any, port: Any, *args: Any, **more: Any) -> Any:
-        if host == "consul.test":
-            if self.address is None:
-                raise socket.gaierror(socket.EAI_NONAME, "there is no such name")
-            host = self.address
-        return self._ask(host, port, *args, **more)
-
-
 @pytest.mark.promise("R-33")
 async def test_a_name_that_moves_is_followed_and_one_that_is_gone_waited_for(
     standing: Agent, hand: Hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names, port = Names(monkeypatch), free_port()
+    port = free_port()
     one, two = "10.0.0.1:80", "10.0.0.2:80"
     before, after = FaultProxy("127.0.0.1", standing.port), FaultProxy("127.0.0.1", standing.port)
     for proxy, host in ((before, "127.0.0.2"), (after, "127.0.0.3")):
         proxy.host, proxy.port = host, port
-    names.address = before.host
+    names = Names(monkeypatch, "consul.test", before.host)
     await hand.say("moves", one)
     async with before, after, observing(settings(f"http://consul.test:{port}", tmp_path)) as seen:
         await seen.until(lambda: seen.served("moves") == [one])

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from bridge.runtime.clock import SystemClock
 from bridge.testing.ports import free_port
 from bridge.testing.proxy import FaultProxy
 from tests.envoy.certificates import Authority
+from tests.servers.names import Names
 from tests.servers.zookeeper.hand import ADMIN, Hand
 from tests.servers.zookeeper.jars import Java
 from tests.servers.zookeeper.observing import CURATOR, observing, settings
@@ -182,32 +182,15 @@ async def test_sasl_opens_a_server_that_demands_it(strict: ZooKeeper, tmp_path: 
     assert "refuses our credentials; correct `auth`" in await told(strict.hosts, auth=auth)
 
 
-class Names:
-    """A name server's part: what `socket.getaddrinfo` says of `zk.test`."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.address: str | None = "127.0.0.1"
-        self._ask = socket.getaddrinfo
-        monkeypatch.setattr(socket, "getaddrinfo", self)
-
-    def __call__(self, host: Any, port: Any, *args: Any, **more: Any) -> Any:
-        if host == "zk.test":
-            if self.address is None:
-                raise socket.gaierror(socket.EAI_NONAME, "there is no such name")
-            host = self.address
-        return self._ask(host, port, *args, **more)
-
-
 @pytest.mark.promise("R-33")
 async def test_a_name_that_moves_is_followed_and_one_that_is_gone_waited_for(
     standing: ZooKeeper, hand: Hand, root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = Names(monkeypatch)
     port = free_port()
     old, new = FaultProxy("127.0.0.1", standing.port), FaultProxy("127.0.0.1", standing.port)
     for proxy, host in ((old, "127.0.0.2"), (new, "127.0.0.3")):
         proxy.host, proxy.port = host, port
-    names.address = old.host
+    names = Names(monkeypatch, "zk.test", old.host)
     async with old, new, observing(settings(f"zk.test:{port}", tree(root))) as seen:
         await seen.until(lambda: seen.served("web") == [ONE])
         names.address = new.host
