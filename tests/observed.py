@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from bridge.adapter import Observation, Source
+from bridge.model import Endpoint
+from tests.builders import name
 
-PATIENCE = 20.0
-"""Seconds for what takes far less."""
+PATIENCE = 90.0
+"""Seconds for what takes far less, on the slowest machine too."""
 
 
 def as_written(path: Path) -> tuple[int, ...]:
@@ -41,6 +43,11 @@ class Observed:
     def problems(self) -> str:
         """A line each."""
         return "\n".join(map(str, self.now.problems))
+
+    def endpoints(self, service: str) -> tuple[Endpoint, ...]:
+        """Those of a service as it was said last; none while it is not there."""
+        there = self.now.services.get(name(service))
+        return there.endpoints if there is not None else ()
 
     async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.static.registry import Static
 from adapters.static.settings import Settings
-from bridge.adapter import Held, Put, Record, Sink, Target
+from bridge.adapter import Claim, Held, Put, Record, Sink, Target
 from bridge.kit import Kit
 from bridge.kit.mark import Mark
 from bridge.model import Service
@@ -47,6 +47,11 @@ class Written(Observed):
     def held(self) -> Held | None:
         held: Held | None = self.seen[-1].held.get(self.target)
         return held
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """Those that stand there; none while nothing is known of it."""
+        return self.held.claims if self.held is not None else ()
 
     def record(self, key: str) -> Record | None:
         holding = self.held.holdings.get(name(key)) if self.held is not None else None

@@ -45,12 +45,16 @@ class Compared:
 
 
 class Hint:
-    """A question that waits: `touched` is told what its answers show; it has news when nobody knows what changed."""
+    """A question that waits: `touched` is told what its answers show; it has news when nobody knows what changed.
+
+    `asked`: it was answered once, or could not be.
+    """
 
     def __init__(
         self, ask: Callable[[int], Awaitable[Answer]], read: Read, touched: Callable[[Iterable[Touched]], None]
     ) -> None:
         self.cursor = Cursor()
+        self.asked = False
         self._ask = ask
         self._compared = Compared(read)
         self._touched = touched
@@ -66,10 +70,12 @@ class Hint:
         back = self.cursor.follow(answer.index)
         touched = self._compared.take(answer)
         self._touched(touched or ())
+        self.asked = True
         return touched is None, back
 
     def failed(self, error: BridgeError, now: float) -> None:
         """What it would have told is told by the next answer, for that is compared with the last one."""
+        self.asked = True
 
 
 class Looked(NamedTuple):
@@ -80,14 +86,21 @@ class Looked(NamedTuple):
 
 
 class Summary:
-    """The list on Consul's own page: for each service its tags, its nodes, and numbers of instances and checks."""
+    """The list on Consul's own page: for each service its tags, its nodes, and numbers of instances and checks.
+
+    `asked`: it was answered once, or could not be.
+    """
 
     def __init__(self) -> None:
+        self.asked = False
         self._compared = Compared(summary_of)
 
     async def look(self, api: Api) -> Looked:
         """Ask for it now; it raises what the question does."""
-        answer = await api.summary()
+        try:
+            answer = await api.summary()
+        finally:
+            self.asked = True
         return Looked(answer.index, self._compared.take(answer))
 
 

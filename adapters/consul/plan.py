@@ -76,7 +76,7 @@ class Plan:
             self._sweep = Sweep(self._api, self._clock, self._parts, self._news)
             for work in (self._sweep.look, self._sweep.read_touched, self._sweep.read_all):
                 self._begin(work.__name__, work())
-            for hint in self._sweep.hints():
+            for hint in self._sweep.hints:
                 self._begin(hint, follow(hint, self._api, self._clock, self._sweep.soon, self._back))
         elif self._sweep is not None and many:
             self._sweep.adjust()

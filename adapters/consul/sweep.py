@@ -63,6 +63,11 @@ class Sweep:
         self._known = {name for name, part in parts.items() if part.said is not None or part.failure is not None}
         self._touched: set[Touched] = set()
         self._marked = asyncio.Event()
+        self.hints = (  # what is to be followed besides, where nobody waits for each part
+            Hint(lambda index: api.checks_in("critical", index), checks_of, self.touch),
+            Hint(lambda index: api.checks_in("warning", index), checks_of, self.touch),
+            Hint(api.nodes, nodes_of, self.touch),
+        )
         self._summary = Summary()
         self._newest = FROM_START  # the index of the last change of an instance that is known of
         self._covered = FROM_START  # up to which all has been looked at
@@ -71,15 +76,6 @@ class Sweep:
         self._soon = self._later = False  # whether all is to be read, as soon as the last sweep has rested, or later
         self._wanted = asyncio.Event()
         self._rest_until = self._leisure_until = clock.now() + REST
-
-    def hints(self) -> tuple[Hint, ...]:
-        """What is to be followed besides, where nobody waits for each part."""
-        questions = (
-            (lambda index: self._api.checks_in("critical", index), checks_of),
-            (lambda index: self._api.checks_in("warning", index), checks_of),
-            (self._api.nodes, nodes_of),
-        )
-        return tuple(Hint(ask, read, self.touch) for ask, read in questions)
 
     def hint(self, index: int) -> None:
         """An instance has changed; `index` is that of the change, or none when it is not known what has."""
@@ -126,6 +122,8 @@ class Sweep:
                     self._wanted.set()
                 else:
                     self.soon()
+            if self._newest <= self._covered:
+                self._hinted.clear()  # what was hinted at meanwhile has been looked at
             await self._clock.sleep(min(max(PACE, self._clock.now() - begun), MOST))
 
     async def read_touched(self) -> None:
@@ -172,6 +170,8 @@ class Sweep:
 
     @property
     def _due(self) -> float:
+        if not (self._summary.asked and all(one.asked for one in self.hints)):
+            return inf  # each first answer leaves open what was before it: all is read once, after the last of them
         if self._soon:
             return self._rest_until
         return self._leisure_until if self._later else inf

@@ -14,7 +14,7 @@ from bridge.errors import Conflict, Rejected, Unavailable
 from bridge.kit import Kit
 from bridge.model import Service
 from bridge.runtime.clock import SystemClock
-from tests.builders import endpoint, name, service
+from tests.builders import endpoint, service
 from tests.chaos.test_static_files import put
 from tests.observed import as_written
 from tests.written import CART, MARK, MORE, OTHER, PAYMENTS, every, writing
@@ -151,19 +151,18 @@ async def test_another_bridges_file_comes_via_that_bridge(tmp_path: Path, file: 
     put(tmp_path / "other", "services: []\n")
     async with writing(path, form) as one, writing(None, mark=OTHER, files=[str(tmp_path / "*")]) as reader:
         await one.say(PAYMENTS)
-        await reader.until(lambda: name("shop/payments") in reader.seen[-1].services)
-        said = reader.seen[-1].services[name("shop/payments")]
-        assert [(str(each.id), each.via) for each in said.endpoints] == [
+        await reader.until(lambda: bool(reader.endpoints("shop/payments")))
+        assert [(str(each.id), each.via) for each in reader.endpoints("shop/payments")] == [
             ("10.0.0.1:8080", "prod-eu1"),
             ("10.0.0.2:8080", "prod-eu1"),
         ]
         await one.say(MORE)
-        await reader.until(lambda: len(reader.seen[-1].services[name("shop/payments")].endpoints) == 3)
+        await reader.until(lambda: len(reader.endpoints("shop/payments")) == 3)
         for beat in (1000.0, 1030.0):  # its heartbeat is seen as well: whose stands still for a day is no more
-            standing = one.held.claims[0].revision if one.held is not None and one.held.claims else None
+            standing = one.claims[0].revision if one.claims else None
             await one.sink.claim(one.target, Claim("prod-eu1", "a", 1, beat, False, standing))
             await reader.until(lambda beat=beat: [each.beat for _, each in reader.now.others] == [beat])
-            await one.until(lambda beat=beat: one.held is not None and one.held.claims[0].beat == beat)
+            await one.until(lambda beat=beat: [each.beat for each in one.claims] == [beat])
 
 
 @every
@@ -230,9 +229,8 @@ async def test_a_claim_is_written_beside_the_file_which_stays_as_it_is(tmp_path:
         await one.say(PAYMENTS)
         before = as_written(path)
         await one.sink.claim(one.target, Claim("prod-eu1", "cluster-a", 1, 1000.0))
-        await one.until(lambda: one.held is not None and bool(one.held.claims))
-        assert one.held is not None
-        (standing,) = one.held.claims
+        await one.until(lambda: bool(one.claims))
+        (standing,) = one.claims
         assert (standing.owner, standing.deployment, standing.term, standing.beat) == (
             "prod-eu1",
             "cluster-a",
@@ -242,7 +240,7 @@ async def test_a_claim_is_written_beside_the_file_which_stays_as_it_is(tmp_path:
         with pytest.raises(Conflict):
             await one.sink.claim(one.target, Claim("prod-eu1", "cluster-a", 2, 1030.0))
         await one.sink.claim(one.target, Claim("prod-eu1", "cluster-a", 2, 1030.0, True, standing.revision))
-        await one.until(lambda: one.held is not None and one.held.claims[0].tombstone)
+        await one.until(lambda: [each.tombstone for each in one.claims] == [True])
         assert as_written(path) == before
 
 
@@ -250,9 +248,8 @@ async def test_claims_of_several_owners_stand_side_by_side(tmp_path: Path) -> No
     async with writing(tmp_path / "vms.yaml") as one:
         await one.sink.claim(one.target, Claim("prod-us1", "b", 7, 1000.0))
         await one.sink.claim(one.target, Claim("prod-eu1", "a", 1, 1000.0))
-        await one.until(lambda: one.held is not None and len(one.held.claims) == 2)
-        assert one.held is not None
-        assert [(each.owner, each.term) for each in one.held.claims] == [("prod-eu1", 1), ("prod-us1", 7)]
+        await one.until(lambda: len(one.claims) == 2)
+        assert [(each.owner, each.term) for each in one.claims] == [("prod-eu1", 1), ("prod-us1", 7)]
 
 
 @pytest.mark.promise("law-6")
@@ -260,9 +257,8 @@ async def test_who_was_succeeded_writes_no_more(tmp_path: Path) -> None:
     path = tmp_path / "vms.yaml"
     async with writing(path) as old, writing(path) as new:
         await old.sink.claim(old.target, Claim("prod-eu1", "a", 1, 1000.0))
-        await new.until(lambda: new.held is not None and bool(new.held.claims))
-        assert new.held is not None
-        await new.sink.claim(new.target, Claim("prod-eu1", "a", 2, 1001.0, False, new.held.claims[0].revision))
+        await new.until(lambda: bool(new.claims))
+        await new.sink.claim(new.target, Claim("prod-eu1", "a", 2, 1001.0, False, new.claims[0].revision))
         with pytest.raises(Conflict, match="is claimed by deployment a in term 2"):
             await old.sink.apply(old.target, Put(old.change(PAYMENTS).record))
         await new.say(PAYMENTS)
