@@ -13,6 +13,10 @@ from bridge.model import NOWHERE, Endpoint, Health, Locality, Metadata, Port
 WEIGHTS = 2**32 - 1
 """What the weights of a priority may come to, and those of a locality within it."""
 
+RETRIES = 1024
+"""What one cluster may try again at a time: as much as it may ask. Envoy's own 3 fail a request as soon as a host dies
+to which four were on their way."""
+
 Label = str | int
 """A port of a service: by its name, by its number, or "" for each endpoint's primary port, where that has no name."""
 

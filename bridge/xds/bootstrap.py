@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Literal
 
+from bridge.traffic import RETRIES
+
 HEADER = "x-service"
 """The request header that names the cluster."""
 
@@ -121,6 +123,7 @@ def _eds_cluster(name: str, source: dict[str, Any]) -> dict[str, Any]:
         "name": name,
         "type": "EDS",
         "connect_timeout": "1s",
+        "circuit_breakers": {"thresholds": [{"max_retries": RETRIES}]},
         "eds_cluster_config": {"eds_config": {"resource_api_version": "V3", "api_config_source": source}},
     }
 

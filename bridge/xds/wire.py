@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import status_pb2  # type: ignore[import-untyped]
 
 from bridge.model import Health, Locality
-from bridge.traffic import WEIGHTS, Assignment, ClusterPolicy, Host, Place
+from bridge.traffic import RETRIES, WEIGHTS, Assignment, ClusterPolicy, Host, Place
 from bridge.xds.messages import CDS, EDS, ProtocolError, Request, Resource, Response
 
 
@@ -341,6 +341,7 @@ def _cluster(policy: ClusterPolicy) -> tuple[bytes, bytes, bytes]:
         ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.ApiVersion.V3
     )
     message = cluster_pb2.Cluster(connect_timeout=_duration(policy.connect_timeout), lb_policy=_LB[policy.lb])
+    message.circuit_breakers.thresholds.add().max_retries.value = RETRIES
     outliers = policy.outlier_detection
     if outliers is not None:
         detection = message.outlier_detection

@@ -266,6 +266,12 @@ def test_a_cluster_has_its_endpoints_by_eds_over_ads_under_its_own_name() -> Non
     assert not told.HasField("outlier_detection")
 
 
+def test_a_cluster_may_try_again_as_much_as_it_may_ask() -> None:
+    (limits,) = cluster(ClusterPolicy(1.0, "random", None)).circuit_breakers.thresholds
+    assert limits.max_retries.value == 1024
+    assert not limits.HasField("max_requests"), "what nobody asked for is as Envoy has it"
+
+
 @pytest.mark.parametrize("lb", ["round_robin", "least_request", "random", "ring_hash", "maglev"])
 def test_a_cluster_balances_as_its_policy_says(lb: str) -> None:
     told = cluster(ClusterPolicy(0.25, lb, OutlierDetection(5, 10.0, 30.0, 10)))

@@ -191,3 +191,12 @@ async def test_a_request_finds_the_living_among_the_dead(envoys: Envoys):
             await envoy.becomes(bridge.expected())
             answers = {await envoy.request(PAYMENTS, method) for method in ("GET", "POST") * 5}
             assert answers == {(200, alive.name)}
+
+
+async def test_no_request_of_a_crowd_fails_because_a_host_has_died(envoys: Envoys, way: Way):
+    async with Sample() as alive, Sample() as dying:
+        await dying.__aexit__()
+        async with Bridge(service(PAYMENTS, alive.name, dying.name)) as bridge, envoys.one(bridge, way) as envoy:
+            await envoy.becomes(bridge.expected())
+            answers = await asyncio.gather(*(envoy.request(PAYMENTS) for _ in range(60)))
+            assert set(answers) == {(200, alive.name)}
