@@ -60,7 +60,7 @@ fuzz: venv  ## every parser with garbage, for MINUTES=10
 promises: venv  ## the rules that are due, and the tests that show them
 	@$(BIN)/python -m tests.promises
 
-servers: venv  ## the servers and tools of the tests, built once (minutes, with Go 1.26)
+servers: venv  ## the servers and tools of the tests, made once (Go 1.26, a JDK of 17, Maven)
 	@$(BIN)/python -m tests.servers
 
 paused: venv  ## a leader that is paused past its lease and resumed, RUNS=100 times
