@@ -63,8 +63,8 @@ promises: venv  ## the rules that are due, and the tests that show them
 servers: venv  ## the servers and tools of the tests, made once (Go 1.26, a JDK of 17, Maven)
 	@$(BIN)/python -m tests.servers
 
-paused: venv  ## a leader that is paused past its lease and resumed, RUNS=100 times
-	@RUNS=$(or $(RUNS),100) $(BIN)/python -m pytest -q -s tests/servers/test_kubernetes_paused.py
+paused: venv  ## a leader that is paused past its lease and resumed, RUNS=100 times in each registry
+	@RUNS=$(or $(RUNS),100) $(BIN)/python -m pytest -q -s tests/servers/zookeeper/test_paused.py tests/servers/consul/test_paused.py tests/servers/test_kubernetes_paused.py
 
 deaths: venv  ## a writer that is killed at any moment, RUNS=1000 times in each registry
 	@RUNS=$(or $(RUNS),1000) $(BIN)/python -m pytest -q -s tests/servers/zookeeper/test_dies.py tests/servers/consul/test_dies.py tests/servers/test_kubernetes_dies.py

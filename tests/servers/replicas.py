@@ -3,11 +3,10 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tests.chaos.test_app import Process
 from tests.servers.kubernetes.client import Client
-from tests.servers.kubernetes.leases import NAME
 
 OWNER = "prod"
 EXTRAS = "registry-bridge.dev/endpoints"
@@ -75,96 +74,6 @@ class Replica(Process):
 
 def elects(kubeconfig: Path, namespace: str, timing: str = "") -> str:
     return f"{{kind: kubernetes, kubeconfig: {kubeconfig}, namespace: {namespace}{timing}}}"
-
-
-class Accepted(NamedTuple):
-    """An accepted write of a slice or of the election's Lease; `version` is its place in the cluster's order."""
-
-    version: int
-    user: str
-    verb: str
-    name: str
-    leads: bool | None  # whether the Lease is the user's by it; None: it is a slice
-
-
-AUDIT = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [
-        {
-            "level": "RequestResponse",
-            "verbs": ["create", "update", "patch"],
-            "resources": [
-                {"group": "discovery.k8s.io", "resources": ["endpointslices"]},
-                {"group": "coordination.k8s.io", "resources": ["leases"]},
-            ],
-        },
-        {"level": "None"},
-    ],
-}
-
-
-def audited(folder: Path) -> tuple[Path, list[str]]:
-    """Where the server writes who made and changed which slice, and the flags by which it does so."""
-    policy, log = folder / "audit-policy.json", folder / "audit.log"
-    policy.write_text(json.dumps(AUDIT))
-    return log, [f"--audit-policy-file={policy}", f"--audit-log-path={log}", "--audit-log-mode=blocking-strict"]
-
-
-class Audit:
-    """Reads the server's audit log as it grows."""
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self._read = 0
-        self._found: list[Accepted] = []
-
-    def accepted(self) -> list[Accepted]:
-        """Every write so far that was accepted, in the order in which they were made."""
-        with self._log.open("rb") as log:
-            log.seek(self._read)
-            for line in log:
-                if not line.endswith(b"\n"):
-                    break
-                self._read += len(line)
-                self._found += _accepted(json.loads(line))
-        return sorted(self._found)
-
-
-def _accepted(said: dict[str, Any]) -> list[Accepted]:
-    kind, name = said["objectRef"]["resource"], said["objectRef"].get("name", "")
-    if said["responseStatus"].get("code", 0) >= 300 or (kind == "leases" and name not in ("", NAME)):
-        return []
-    made = said["responseObject"]
-    if kind == "leases" and made["metadata"]["name"] != NAME:
-        return []
-    leads = bool(made["spec"].get("holderIdentity")) if kind == "leases" else None
-    version = int(made["metadata"]["resourceVersion"])
-    return [Accepted(version, said["user"]["username"], said["verb"], made["metadata"]["name"], leads)]
-
-
-class Late(NamedTuple):
-    """A write of a slice that was accepted from somebody who led no more, after whoever leads had begun to write.
-
-    `undoes`: the one who leads had written that slice.
-    """
-
-    write: Accepted
-    undoes: bool
-
-
-def late(writes: list[Accepted]) -> list[Late]:
-    leader, begun, found = "", set[str](), list[Late]()
-    for one in writes:
-        if one.leads is not None:
-            if one.leads and one.user != leader:
-                leader, begun = one.user, set()
-        elif one.user == leader:
-            begun.add(one.name)
-        elif begun:
-            found.append(Late(one, one.name in begun))
-    return found
 
 
 async def said(api: Client, namespace: str) -> dict[str, dict[str, list[int]]]:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 import aiohttp
 from aiohttp import web
@@ -19,6 +19,9 @@ class Door:
 
     `writes` are the bodies of all requests that were more than questions, with their paths.
 
+    They pass in `turn`: one at a time, where doors have a lock in common; `told` hears how each was answered, by its
+    path, its body and the status.
+
     `lose` and `spoil` are for the next transaction: its answer does not arrive, or its content is made a bad one.
     """
 
@@ -31,6 +34,8 @@ class Door:
         self.change: Callable[[str, CIMultiDict[str]], None] = lambda path, headers: None
         self.asked: Counter[str] = Counter()
         self.writes: list[tuple[str, bytes]] = []
+        self.told: Callable[[str, bytes, int], None] = lambda path, body, status: None
+        self.turn: AbstractAsyncContextManager[object] = nullcontext()
         self.open = self.most = 0
         self._behind = url
 
@@ -83,8 +88,13 @@ class Door:
             self.spoil, asked = False, re.sub(rb'"Service":"[^"]*"', b'"Service":""', asked)
         url = f"{self._behind}{request.raw_path}"
         try:
-            async with behind.request(request.method, url, headers=headers, data=asked or None) as answer:
+            async with (
+                nullcontext() if request.method == "GET" else self.turn,
+                behind.request(request.method, url, headers=headers, data=asked or None) as answer,
+            ):
                 body = await answer.read()
+                if request.method != "GET":
+                    self.told(request.path, asked, answer.status)
         except (aiohttp.ClientError, OSError, asyncio.CancelledError):
             return web.Response(status=502)
         if writes and self.lose:

@@ -3,18 +3,24 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.servers.exporting import LIMITS, QUICK, Exporting
 from tests.servers.zookeeper.hand import Hand
-from tests.servers.zookeeper.server import Ensemble, ZooKeeper
+
+
+class Server(Protocol):
+    """A ZooKeeper, or a way to one."""
+
+    @property
+    def hosts(self) -> str: ...
 
 
 class Exporter(Exporting):
     """Its registries are `vms`, an inventory file, and `zk`, one tree of a ZooKeeper, which is written.
 
     `more` are further sections of the configuration, `state` names the folder of its snapshot, `user` is
-    who it is there, `name:password`.
+    who it is there, `name:password`, `session` how long a server waits for it.
     """
 
     registry = "zk"
@@ -22,13 +28,14 @@ class Exporter(Exporting):
     def __init__(
         self,
         folder: Path,
-        server: ZooKeeper | Ensemble,
+        server: Server,
         hand: Hand,
         dialect: str = "curator",
         state: str = "state",
         *,
         ephemeral: bool = False,
         user: str = "",
+        session: str = "4s",
         **more: Any,
     ) -> None:
         super().__init__(folder, "", state)
@@ -37,6 +44,7 @@ class Exporter(Exporting):
         self._hosts = server.hosts
         self._tree = {"path": f"{self.root}/{{name}}", "dialect": dialect, "ports": {"default": "http"}}
         self._ephemeral = ephemeral
+        self._session = session
         self._auth = folder / "zk-auth" if user else None
         if self._auth is not None:
             self._auth.write_text(user)
@@ -50,7 +58,7 @@ class Exporter(Exporting):
         return [
             {"name": "vms", "kind": "static", "files": ["vms.yaml"], "removals": QUICK},
             {
-                "name": "zk", "kind": "zookeeper", "hosts": self._hosts, "session": "4s", "namespace": "shop",
+                "name": "zk", "kind": "zookeeper", "hosts": self._hosts, "session": self._session, "namespace": "shop",
                 "trees": [self._tree], "export": [export],
                 **({"auth": {"file": str(self._auth)}} if self._auth is not None else {}),
             },
