@@ -34,7 +34,8 @@ class Catalog:
         """Give names to all that there is; those of them that may be read."""
         wanted = frozenset(spelled)
         if wanted != self._spelled:
-            before, self._named = self._named, name(wanted, self._namespace, self._own)
+            before = self._named
+            self._named = name(wanted, self._namespace, self._own, before.apart)
             self._spelled = wanted
             for text, service in before.by.items():
                 if self._named.by.get(text) != service:

@@ -8,7 +8,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from adapters.consul import extras
@@ -96,9 +95,7 @@ def spell(form: Form, service: ServiceName) -> str:
     if own is not None:
         return own
     text = service.name if service.namespace == form.namespace else f"{service.name}-{service.namespace}"
-    if len(text) <= names.MAX_LABEL:
-        return text
-    return f"{text[:54].rstrip('-')}-{blake2b(text.encode(), digest_size=4).hexdigest()}"
+    return text if len(text) <= names.MAX_LABEL else names.digested(text)
 
 
 def taken(spelled: str) -> tuple[RecordKey, ...]:

@@ -62,19 +62,18 @@ def translate(name: ServiceName, spelled: str, said: Sequence[Instance | Broken]
     twice: Counter[EndpointId] = Counter()
     for one in sorted(wanted, key=lambda instance: (instance.stamp is not None, instance.key)):
         try:
-            made = endpoint(one, scope)
+            made = endpoint(one, scope, "" if spelled == name.name else spelled)
         except BadError as error:
             flaws.append(_Flaw(error.kind, shown("/".join(one.key)), str(error)))
             continue
         if endpoints.setdefault(made.id, made) != made:
             twice[made.id] += 1
-    metadata: Metadata = () if spelled == name.name else (("consul-service", spelled),)
-    service = Service.of(name, endpoints.values(), metadata) if endpoints else None
+    service = Service.of(name, endpoints.values()) if endpoints else None
     return Translated(service, (*_told(name, spelled, flaws), *_doubled(name, twice)))
 
 
-def endpoint(one: Instance, scope: Scope) -> Endpoint:
-    """One instance; BadError when it cannot be an endpoint."""
+def endpoint(one: Instance, scope: Scope, spelled: str = "") -> Endpoint:
+    """One instance of a service that is `spelled` otherwise there; BadError when it cannot be an endpoint."""
     host, port = _address(one, scope.tagged)
     try:
         where = address.host(host)
@@ -98,7 +97,7 @@ def endpoint(one: Instance, scope: Scope) -> Endpoint:
         said.network or scope.network,
         weight,
         via,
-        metadata=_metadata(one),
+        metadata=_metadata(one, spelled),
     )
 
 
@@ -175,8 +174,8 @@ def _based(region: str, zone: str, sub_zone: str, base: Locality) -> Locality:
     return Locality(region or base.region, zone or base.zone, sub_zone)
 
 
-def _metadata(one: Instance) -> Metadata:
-    """Its meta without the mark; of what no bridge wrote its node and its tags too.
+def _metadata(one: Instance, spelled: str) -> Metadata:
+    """Its meta without the mark; of what no bridge wrote its node, its tags and how its service is `spelled` too.
 
     Of a node without an agent that somebody registered, the meta is what is known of the host; an agent's says how the
     agent is.
@@ -191,6 +190,8 @@ def _metadata(one: Instance) -> Metadata:
         pairs.setdefault("consul-node", one.node.name)
     if one.tags:
         pairs.setdefault("tags", ",".join(one.tags))
+    if spelled:
+        pairs.setdefault("consul-service", spelled)
     return tuple(sorted(pairs.items()))
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Final, Self
 
 from bridge.kit.place import excerpt
@@ -33,21 +34,40 @@ def label(text: str) -> str:
 
 
 def normalised(text: str) -> str:
-    """A foreign name as a label: lower case, and a hyphen for what a label may not hold.
+    """A foreign name as a label: lower case, and a hyphen for the signs that a label may not hold.
 
     `Node_Exporter` becomes `node-exporter`; what is a label but for its case is spelled as it is, `xn--bcher-kva` too.
 
     Two spellings may come to the same label: whoever uses this keeps the spelling beside the label and refuses the
-    second one. ValueError when nothing is left, or too much.
+    second one. ValueError when nothing is left, or too much; or when a letter would be lost: `über` is not `ber`.
     """
-    if not text.isprintable():
-        raise ValueError(f"{excerpt(text)} holds control characters")
-    made = text.lower()
-    if not _LABEL.fullmatch(made):
-        made = _FOREIGN.sub("-", made).strip("-")
+    made = _hyphenated(text)
+    lost = next((one for one in text.lower() if not one.isascii()), "")
+    if lost:
+        raise ValueError(f"{excerpt(text)} cannot be made into a DNS label, which has no {excerpt(lost)}")
     if not _LABEL.fullmatch(made):
         raise ValueError(f"{excerpt(text)} cannot be made into a DNS label of 1 to {MAX_LABEL} characters")
     return made
+
+
+def digested(text: str) -> str:
+    """Any name as a label: what is left of it, and a digest, so that it is no other's. Case makes no other name.
+
+    ValueError when it has no letter and no digit of any script, or control characters.
+    """
+    made = _hyphenated(text)
+    if not any(map(str.isalnum, text)):
+        raise ValueError(f"{excerpt(text)} has no letter and no digit")
+    digest = blake2b(text.lower().encode(), digest_size=4).hexdigest()
+    return f"{made[: MAX_LABEL - len(digest) - 1].strip('-')}-{digest}".lstrip("-")
+
+
+def _hyphenated(text: str) -> str:
+    """In lower case, with a hyphen for what a label may not hold; it may be empty, or too long."""
+    if not text.isprintable():
+        raise ValueError(f"{excerpt(text)} holds control characters")
+    made = text.lower()
+    return made if _LABEL.fullmatch(made) else _FOREIGN.sub("-", made).strip("-")
 
 
 def service_name(text: str, namespace: str = "") -> ServiceName:

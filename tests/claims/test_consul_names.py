@@ -1,11 +1,16 @@
 """Names of a Consul as names of services, and which of them are read."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.consul.client import path_part
-from adapters.consul.names import name
+from adapters.consul.names import name, shown
 from adapters.consul.selection import Selection, glob
 from bridge.errors import Rejected
+from bridge.kit.names import normalised
 from bridge.model import ServiceName
 
 
@@ -19,18 +24,30 @@ def test_a_name_becomes_a_label() -> None:
     assert not found.problems
 
 
-def test_of_two_that_come_to_one_name_the_one_counts_that_is_it() -> None:
+def test_of_those_that_come_to_one_name_the_one_has_it_that_is_it_and_the_others_a_digest() -> None:
     found = name(["a-b", "a.b", "a_b"], "shop", {})
-    assert found.by == {"a-b": shop("a-b")}
+    assert found.by == {"a-b": shop("a-b"), "a.b": shop("a-b-31d1e1bc"), "a_b": shop("a-b-c311a49b")}
     assert [one.where for one in found.problems] == ["service a.b", "service a_b"]
-    assert "as a-b does" in found.problems[0].what
+    assert "as a-b does; it is shop/a-b-" in found.problems[0].what
     assert "import.names" in found.problems[0].what
 
 
+def test_when_one_of_two_is_gone_the_other_does_not_inherit_its_name() -> None:
+    both = name(["a-b", "A_b"], "shop", {})
+    left = name(["a_B"], "shop", {}, both.apart)
+    assert left.by == {"a_B": both.by["A_b"]}
+    assert "as another did that is gone; it is shop/a-b-" in left.problems[0].what
+    assert list(name(["a_b"], "shop", {}, left.apart).by.values()) == list(left.by.values())
+    gone = name([], "shop", {}, left.apart)
+    assert name(["a_b"], "shop", {}, gone.apart).by == {"a_b": shop("a-b")}
+
+
 def test_a_name_of_ones_own_resolves_it() -> None:
-    found = name(["a_b", "a-b"], "shop", {"a_b": ServiceName("old", "web")})
+    own = {"a_b": ServiceName("old", "web")}
+    found = name(["a_b", "a-b"], "shop", own)
     assert found.by == {"a_b": ServiceName("old", "web"), "a-b": shop("a-b")}
     assert not found.problems
+    assert name(["a_b"], "shop", own, frozenset(["a_b"])).by == {"a_b": ServiceName("old", "web")}
 
 
 def test_names_that_differ_in_case_are_one_as_they_are_for_consul() -> None:
@@ -39,14 +56,40 @@ def test_names_that_differ_in_case_are_one_as_they_are_for_consul() -> None:
     assert not found.problems
 
 
+@pytest.mark.parametrize(
+    ("text", "plain", "begins"),
+    [("über", "ber", "ber-"), ("Web–2", "web-2", "web-2-"), ("a" * 64, "a" * 63, "a" * 54 + "-"), ("日本", "x", "")],
+)
+def test_a_name_that_cannot_be_a_label_is_told_and_no_other_can_be_taken_for_it(
+    text: str, plain: str, begins: str
+) -> None:
+    found = name([text, plain], "shop", {})
+    assert found.by[plain] == shop(plain)
+    assert found.by[text].name.startswith(begins)
+    assert re.fullmatch("[0-9a-f]{8}", found.by[text].name.removeprefix(begins))
+    (problem,) = found.problems
+    assert f"it is {found.by[text]} here" in problem.what
+    assert "import.names" in problem.what
+
+
+@given(st.sets(st.text(st.sampled_from("ab-_.ü/ "), max_size=5), max_size=8), st.sets(st.sampled_from(["a_b", "ü"])))
+def test_no_two_have_one_name_and_who_has_not_its_own_is_told(spelled: set[str], before: set[str]) -> None:
+    found = name(spelled, "shop", {}, before)
+    told = {one.where for one in found.problems}
+    assert len(set(found.by.values())) == len(found.by)
+    for text in spelled:
+        if f"service {shown(text)}" not in told:
+            assert found.by[text] == shop(normalised(text))
+
+
 @pytest.mark.promise("S-08")
-@pytest.mark.parametrize("text", ["..", ".", "/", "a" * 64, "x\ny", "日本"])
+@pytest.mark.parametrize("text", ["..", ".", "/", "x\ny"])
 def test_a_name_that_no_service_can_have_is_one_line(text: str) -> None:
     found = name([text, "web"], "shop", {})
     assert found.by == {"web": shop("web")}
     (problem,) = found.problems
     assert str(problem).isprintable()
-    assert "import.names" in problem.what
+    assert "it is left out: give it a name of its own under `import.names`" in problem.what
 
 
 @pytest.mark.promise("S-08")

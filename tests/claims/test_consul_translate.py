@@ -6,8 +6,9 @@ import pytest
 
 from adapters.consul.objects import FORMAT, OWNER, VIA
 from adapters.consul.selection import Selection
+from adapters.consul.translate import translate
 from bridge.model import Health, Locality, Port
-from tests.claims.consul_entries import ALL, endpoints, entry, only, scope, told
+from tests.claims.consul_entries import ALL, PAY, endpoints, entry, only, parsed, scope, told
 
 
 def checks(*states: str) -> list[dict[str, str]]:
@@ -195,10 +196,9 @@ def test_a_native_instance_counts_before_a_bridges() -> None:
     assert only(bridged, entry("b")).via == ""
 
 
-def test_a_name_that_had_to_be_changed_is_kept_beside() -> None:
-    from adapters.consul.translate import translate
-    from tests.claims.consul_entries import PAY, parsed
-
-    service = translate(PAY, "Pay_", parsed(entry()), scope(selection=ALL)).service
+def test_a_name_that_had_to_be_changed_is_kept_with_each_endpoint() -> None:
+    native, bridged = entry(), entry("b", "10.7.0.3", Meta={OWNER: "theirs", FORMAT: "1"})
+    service = translate(PAY, "Pay_", parsed(native, bridged), scope(selection=ALL)).service
     assert service is not None
-    assert service.metadata == (("consul-service", "Pay_"),)
+    assert [one.metadata for one in service.endpoints] == [(("consul-node", "vm-7"), ("consul-service", "Pay_")), ()]
+    assert "consul-service" not in dict(only(native).metadata)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.kit.names import Pattern, label, metadata, normalised, port_name, service_name
+from bridge.kit.names import Pattern, digested, label, metadata, normalised, port_name, service_name
 from bridge.model import ServiceName
 
 
@@ -39,6 +39,25 @@ def test_a_refused_label_offers_one() -> None:
 )
 def test_a_foreign_name_is_made_into_a_label_and_a_label_stays_as_it_is(text: str, made: str) -> None:
     assert normalised(text) == made
+
+
+@pytest.mark.parametrize("text", ["über", "web–2", "日本", "..", "a" * 64, "a\nb"])
+def test_a_name_that_would_lose_a_letter_or_all_of_them_is_no_label(text: str) -> None:
+    with pytest.raises(ValueError, match=r"cannot be made into a DNS label|control characters") as caught:
+        normalised(text)
+    assert str(caught.value).isprintable()
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_any_name_with_a_letter_has_a_digest_of_its_own(text: str, other: str) -> None:
+    try:
+        made = digested(text)
+    except ValueError:
+        assert not text.isprintable() or not any(map(str.isalnum, text))
+        return
+    assert label(made) == made == digested(text.lower())
+    if other.isprintable() and any(map(str.isalnum, other)) and other.lower() != text.lower():
+        assert digested(other) != made
 
 
 @given(st.text(max_size=80))

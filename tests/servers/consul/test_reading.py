@@ -148,9 +148,10 @@ async def test_what_a_catalog_takes_and_no_bridge_can_use_is_one_line_each(
         entry("Odd", "10.4.0.8"),
         entry("a_b", "10.4.0.11"),
         entry("a/b", "10.4.0.9"),
+        entry("über", "10.4.0.12"),
         entry("..", "10.4.0.10"),
     )
-    async with observing(settings(standing.url, tmp_path, **chosen("odd", "Odd", "a?b", ".."))) as seen:
+    async with observing(settings(standing.url, tmp_path, **chosen("odd", "Odd", "a?b", "über", ".."))) as seen:
         await seen.until(lambda: bool(seen.endpoints("odd")))
         said = {one.address: one.health for one in seen.endpoints("odd")}
         assert said == {
@@ -158,10 +159,29 @@ async def test_what_a_catalog_takes_and_no_bridge_can_use_is_one_line_each(
             "10.4.0.8": Health.HEALTHY,
         }  # fmt: skip
         assert seen.served("a-b") == ["10.4.0.9:80"]
+        assert seen.served("a-b-c311a49b") == ["10.4.0.11:80"]
+        assert seen.served("ber-53750aa6") == ["10.4.0.12:80"]
+        assert seen.served("ber") == []
         told = sorted(seen.problems)
         print("\n".join(told))
-        assert len(told) == 5
+        assert len(told) == 6
         assert not seen.unread
+
+
+async def test_when_one_of_two_that_come_to_one_name_is_gone_its_clients_do_not_get_the_other(
+    standing: Agent, hand: Hand, tmp_path: Path
+) -> None:
+    await hand.say("pay-api", TWO[0])
+    await hand.say("pay_api", TWO[1])
+    async with observing(settings(standing.url, tmp_path, **chosen("pay?api"))) as seen:
+        await seen.until(lambda: len(seen.problems) == 1)
+        other = seen.problems[0].partition("it is shop/")[2].partition(" here")[0]
+        await seen.until(lambda: (seen.served("pay-api"), seen.served(other)) == ([TWO[0]], [TWO[1]]))
+        await hand.forget("pay-api")
+        await seen.until(lambda: "that is gone" in seen.problems[0])
+        await hand.say("pay_api", "10.0.0.3:80")
+        await seen.until(lambda: seen.served(other) == [TWO[1], "10.0.0.3:80"])
+        assert seen.served("pay-api") == [f"{TWO[0]}?"]
 
 
 @pytest.mark.promise("S-02")
