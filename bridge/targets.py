@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from bridge.adapter import Problem
 from bridge.exports import Export, Limits
 from bridge.kit import Clock
 from bridge.kit.document import Document
@@ -14,7 +15,7 @@ from bridge.kit.election import Elector
 from bridge.kit.names import Pattern
 from bridge.kit.place import Path as Place
 from bridge.kit.place import excerpt
-from bridge.kit.settings import ExportSettings, RegistrySettings, Strict, nearest
+from bridge.kit.settings import ExportSettings, RegistrySettings, Sample, Strict, nearest
 from bridge.model import SourceName
 from bridge.runtime.election import AloneSettings
 from bridge.runtime.rate import Rate
@@ -25,8 +26,24 @@ ENTRY_POINTS: Final = "bridge.electors"
 class ElectorSettings(Protocol):
     """What `leader:` comes to: the settings of one kind of election; a pydantic model."""
 
+    @property
+    def kind(self) -> str:
+        """What it is called in the configuration."""
+        ...
+
     def open(self, clock: Clock, folder: Path | None) -> Elector:
         """The elector; `folder` is where what outlives the process is kept, None when nothing is."""
+        ...
+
+    def check(self) -> Sequence[Problem]:
+        """What is in the way of it, as far as that is known offline; ConfigError names what will not do."""
+        ...
+
+    async def sample(self, clock: Clock) -> Sequence[Sample]:
+        """Look who leads, for `check --sample`; none where nobody else could.
+
+        Raises ConfigError, Unavailable or Denied.
+        """
         ...
 
 

@@ -1,5 +1,6 @@
 """Which replica writes, decided by a lease in a key of the KV store; and the decisions of operators beside it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -8,12 +9,14 @@ from pydantic import AfterValidator, Field
 from adapters.consul.claims import decoded, encoded
 from adapters.consul.client import Api
 from adapters.consul.reach import ReachSettings
+from bridge.adapter import Problem
 from bridge.errors import Conflict, Denied, Rejected, Unavailable
 from bridge.kit import Clock, lease_json
 from bridge.kit.candidate import Standing, Write
-from bridge.kit.election import Elector, Kept, deciding
+from bridge.kit.election import Kept, deciding
 from bridge.kit.leased import LeasedElection, LeaseSettings
 from bridge.kit.mark import deployment
+from bridge.kit.offline import lacking
 from bridge.kit.place import excerpt
 
 MOST: Final = 300_000
@@ -44,8 +47,7 @@ class LeaderSettings(ReachSettings, LeaseSettings):
         description="of the lease; KEY-decisions keeps what operators decide",
     )
 
-    def open(self, clock: Clock, folder: Path | None) -> Elector:
-        """The elector; nothing is connected before it is asked."""
+    def open(self, clock: Clock, folder: Path | None) -> LeasedElection:
         return LeasedElection(
             KeyLease(Key(self.api("leader", self.renew / 2), self.key), clock, self.lease),
             clock,
@@ -53,6 +55,10 @@ class LeaderSettings(ReachSettings, LeaseSettings):
             timing=self.timing,
             shelf=KeyShelf(Key(self.api("leader", self.renew), f"{self.key}-decisions")),
         )
+
+    def check(self) -> Sequence[Problem]:
+        """The files that are named have to lead somewhere."""
+        return lacking(self.ready())
 
     def _deployment(self) -> str:
         """Replicas that reach one datacenter by different agents name it under `datacenter`."""
@@ -99,6 +105,7 @@ class KeyLease:
 
     def __init__(self, key: Key, clock: Clock, seconds: float) -> None:
         """One that does not say for how long is held for `seconds`."""
+        self.place = key.place
         self._key = key
         self._clock = clock
         self._seconds = seconds

@@ -1,7 +1,7 @@
 """Which replica writes, decided by a Lease of the cluster; the I/O of it."""
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,10 +11,10 @@ from adapters.kubernetes import lease
 from adapters.kubernetes.access import AccessSettings, Cluster
 from adapters.kubernetes.client import Api, Missing, path
 from adapters.kubernetes.shelf import ConfigMapShelf
+from bridge.adapter import Problem
 from bridge.errors import ConfigError, Denied, Rejected, Unavailable
 from bridge.kit import Clock
 from bridge.kit.candidate import Standing, Write
-from bridge.kit.election import Elector
 from bridge.kit.leased import LeasedElection, LeaseSettings
 from bridge.kit.mark import deployment
 from bridge.kit.place import excerpt
@@ -38,12 +38,9 @@ class LeaderSettings(AccessSettings, LeaseSettings):
     name: Name = Field(default="registry-bridge", description="of the Lease; NAME-decisions is the ConfigMap beside it")
     namespace: Name | None = Field(default=None, description="of both; the pod's own by default, else the context's")
 
-    def open(self, clock: Clock, folder: Path | None) -> Elector:
-        """The elector; ConfigError when it is not known which cluster is meant."""
-        try:
-            cluster = self.cluster()
-        except ConfigError as error:
-            raise ConfigError(f"leader: {error}") from None
+    def open(self, clock: Clock, folder: Path | None) -> LeasedElection:
+        """ConfigError when it is not known which cluster is meant."""
+        cluster = self._cluster()
         namespace = self.namespace or cluster.namespace
         answer = min(self.timeout, self.renew / 2)
         election = Api(f"leader: lease {namespace}/{self.name}", self.access(clock), clock, answer)
@@ -56,6 +53,18 @@ class LeaderSettings(AccessSettings, LeaseSettings):
             shelf=ConfigMapShelf(decisions, namespace, f"{self.name}-decisions"),
         )
 
+    def check(self) -> Sequence[Problem]:
+        """A kubeconfig that is named has to lead somewhere."""
+        if self.kubeconfig is not None:
+            self._cluster()
+        return ()
+
+    def _cluster(self) -> Cluster:
+        try:
+            return self.cluster()
+        except ConfigError as error:
+            raise ConfigError(f"leader: {error}") from None
+
 
 def deployment_in(cluster: Cluster, namespace: str, name: str) -> str:
     """How claims name the replicas that share the Lease of that name."""
@@ -67,9 +76,10 @@ class KubeLease:
 
     def __init__(self, api: Api, clock: Clock, place: tuple[str, str], seconds: float) -> None:
         """`place` is the namespace and the name; one that does not say for how long is held for `seconds`."""
+        self.place = api.where
         self._api = api
         self._clock = clock
-        self._place = place
+        self._name = place
         self._seconds = seconds
         self._found: dict[str, Any] | None = None  # the object that was seen last
 
@@ -83,7 +93,7 @@ class KubeLease:
 
     async def write(self, write: Write) -> Standing:
         """See `bridge.kit.leased.Lease`."""
-        namespace, name = self._place
+        namespace, name = self._name
         body = lease.written(self._found, write, self._clock.wall(), namespace, name)
         if self._found is None:
             try:
@@ -105,6 +115,6 @@ class KubeLease:
             raise Denied(str(error)) from error
 
     def _path(self, *, collection: bool = False) -> str:
-        namespace, name = self._place
+        namespace, name = self._name
         parts = ("apis", "coordination.k8s.io", "v1", "namespaces", namespace, "leases")
         return path(*parts) if collection else path(*parts, name)

@@ -1,5 +1,6 @@
 """Which replica writes, decided by a lease in a znode; and the decisions of operators beside it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -8,12 +9,14 @@ from pydantic import AfterValidator, Field
 from adapters.zookeeper.operations import Node, Stat
 from adapters.zookeeper.reach import ReachSettings
 from adapters.zookeeper.znode import Znode
+from bridge.adapter import Problem
 from bridge.errors import Conflict
 from bridge.kit import Clock, lease_json
 from bridge.kit.candidate import Standing, Write
-from bridge.kit.election import Elector, Kept, deciding
+from bridge.kit.election import Kept, deciding
 from bridge.kit.leased import LeasedElection, LeaseSettings
 from bridge.kit.mark import deployment
+from bridge.kit.offline import lacking
 from bridge.kit.place import excerpt
 
 MOST: Final = 500_000
@@ -39,8 +42,7 @@ class LeaderSettings(ReachSettings, LeaseSettings):
         description="of the lease; PATH-decisions keeps what operators decide",
     )
 
-    def open(self, clock: Clock, folder: Path | None) -> Elector:
-        """The elector; nothing is connected before it is asked."""
+    def open(self, clock: Clock, folder: Path | None) -> LeasedElection:
         access = self.access()
         lease = Znode(access, self.path, clock, self.renew / 2)
         decisions = Znode(access, f"{self.path}-decisions", clock, self.renew)
@@ -51,6 +53,10 @@ class LeaderSettings(ReachSettings, LeaseSettings):
             timing=self.timing,
             shelf=ZnodeShelf(decisions),
         )
+
+    def check(self) -> Sequence[Problem]:
+        """The files that are named have to lead somewhere."""
+        return lacking(self.access().ready())
 
 
 def _ensemble(hosts: str) -> tuple[str, ...]:
@@ -64,6 +70,7 @@ class ZnodeLease:
 
     def __init__(self, znode: Znode, clock: Clock, seconds: float) -> None:
         """One that does not say for how long is held for `seconds`."""
+        self.place = znode.place
         self._znode = znode
         self._clock = clock
         self._seconds = seconds

@@ -14,6 +14,7 @@ from bridge.errors import BridgeError, ConfigError
 if TYPE_CHECKING:
     from bridge.config import Config
     from bridge.kit.settings import RegistrySettings
+    from bridge.targets import ElectorSettings
 
 
 @click.command(short_help="Run the bridge until SIGTERM.")
@@ -47,7 +48,7 @@ def check(path: Path | None, strict: bool, sample: bool, output_: str) -> None:
     """Check the whole configuration and every inventory, without network or a running bridge.
 
     With --sample a few records are read from each registry of which one has to know how it is written (ZooKeeper), and
-    what they look like is said beside what the configuration says.
+    what they look like is said beside what the configuration says; and it is asked who leads.
 
     Exit codes: 0 it will do, 1 problems were found and --strict is given, 2 it will not do.
 
@@ -66,14 +67,20 @@ def check(path: Path | None, strict: bool, sample: bool, output_: str) -> None:
             found.append(_checked(settings, config.root.owner or ""))
         except ConfigError as error:
             wrong += str(error).split("\n")
+    try:
+        leader = _leader(config)
+    except ConfigError as error:
+        wrong += str(error).split("\n")
     if wrong:
         raise ConfigError("\n".join(wrong))
     if sample:
         for settings, row in zip(config.registries, found, strict=True):
-            row["sample"] = _sampled(settings)
-    if not output.document(output_, {"config": str(config.path), "registries": found}):
-        _tell(config, found)
-    if strict and any(one["problems"] or not all(seen["fits"] for seen in one.get("sample", ())) for one in found):
+            row["sample"] = _sampled(settings.name, settings)
+        leader["sample"] = _sampled("leader", config.leader)
+    if not output.document(output_, {"config": str(config.path), "registries": found, "leader": leader}):
+        _tell(config, found, leader)
+    looked = (*found, leader)
+    if strict and any(one["problems"] or not all(seen["fits"] for seen in one.get("sample", ())) for one in looked):
         raise click.exceptions.Exit(1)
 
 
@@ -121,14 +128,22 @@ def _checked(settings: "RegistrySettings", owner: str) -> dict[str, Any]:
     }
 
 
-def _sampled(settings: "RegistrySettings") -> list[dict[str, Any]]:
-    """What a few records look like, or why they cannot be looked at."""
+def _leader(config: "Config") -> dict[str, Any]:
+    """What is in the way of the election."""
+    from bridge.admin import shapes
+
+    problems = config.leader.check()
+    return {"kind": config.leader.kind, "problems": [shapes.problem("leader", one) for one in problems]}
+
+
+def _sampled(name: str, settings: "RegistrySettings | ElectorSettings") -> list[dict[str, Any]]:
+    """What is seen there, or why nothing is."""
     from bridge.runtime.clock import SystemClock
 
     try:
         return [one._asdict() for one in asyncio.run(settings.sample(SystemClock()))]
     except BridgeError as error:
-        return [{"where": settings.name, "says": str(error), "fits": False}]
+        return [{"where": name, "says": str(error).removeprefix(f"{name}: "), "fits": False}]
 
 
 def _literal(services: Any) -> Any:
@@ -145,10 +160,9 @@ def _literal(services: Any) -> Any:
     )
 
 
-def _tell(config: "Config", found: Sequence[dict[str, Any]]) -> None:
+def _tell(config: "Config", found: Sequence[dict[str, Any]], leader: dict[str, Any]) -> None:
     for one in found:
-        counts = Counter(problem["kind"] for problem in one["problems"])
-        said = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+        said = _counts(one)
         names = f", {one['names']} names to resolve" if one["names"] else ""
         if one["read"]:
             what = f"{one['services']} services, {one['endpoints']} endpoints{names}, "
@@ -158,16 +172,27 @@ def _tell(config: "Config", found: Sequence[dict[str, Any]]) -> None:
         output.say(f"{one['name']} ({one['kind']}): {what}{_writes(one)}")
         for unread in one["unread"]:
             output.say(f"  {unread}")
-        for problem in one["problems"]:
-            times = f" ({problem['count']} times)" if problem["count"] > 1 else ""
-            output.say(f"  {problem['where']}: {problem['what']}{times}")
-        _tell_sample(one)
-    seen = [each for one in found for each in one.get("sample", ())]
+        _tell_more(one)
+    if leader["kind"] != "none":
+        said = _counts(leader)
+        output.say(f"leader ({leader['kind']}): is asked by a running bridge{f', problems: {said}' if said else ''}")
+        _tell_more(leader)
+    seen = [each for one in (*found, leader) for each in one.get("sample", ())]
     but = "" if all(each["fits"] for each in seen) else ", but what was looked at does not fit it"
     output.say(f"{config.path}: will do{but}")
 
 
-def _tell_sample(row: dict[str, Any]) -> None:
+def _counts(row: dict[str, Any]) -> str:
+    """How many problems of which kind there are, "" for none."""
+    counts = Counter(problem["kind"] for problem in row["problems"])
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+
+
+def _tell_more(row: dict[str, Any]) -> None:
+    """Each problem, and what was seen there."""
+    for problem in row["problems"]:
+        times = f" ({problem['count']} times)" if problem["count"] > 1 else ""
+        output.say(f"  {problem['where']}: {problem['what']}{times}")
     for seen in row.get("sample", ()):
         output.say(f"  {seen['where']}: {seen['says']}")
 

@@ -4,7 +4,9 @@ import asyncio
 import platform
 import random
 import secrets
-from collections.abc import AsyncIterator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Protocol, Self
 
 import structlog
@@ -14,13 +16,19 @@ from bridge.errors import BridgeError, Conflict
 from bridge.kit import Clock
 from bridge.kit.candidate import Candidate, Standing, Timing, Write
 from bridge.kit.election import Shelf, Term
-from bridge.kit.settings import Duration, Strict
+from bridge.kit.place import excerpt
+from bridge.kit.settings import Duration, Sample, Strict
 
 _log = structlog.get_logger("bridge.election")
 
 
 class Lease(Protocol):
     """Where the lease is kept."""
+
+    @property
+    def place(self) -> str:
+        """What messages call it."""
+        ...
 
     async def look(self) -> Standing | None:
         """What stands there, None where nothing does; Unavailable or Denied when that is not known."""
@@ -38,12 +46,20 @@ class Lease(Protocol):
         ...
 
 
-class LeaseSettings(Strict):
-    """How long a lease lasts."""
+class LeaseSettings(Strict, ABC):
+    """An election by a lease, and how long that lasts."""
 
     lease: Duration = Field(default="15s", validate_default=True, description="others wait so long for a silent leader")
     renew: Duration = Field(default="10s", validate_default=True, description="a leader that cannot renew stops then")
     retry: Duration = Field(default="2s", validate_default=True, description="between two requests")
+
+    @abstractmethod
+    def open(self, clock: Clock, folder: Path | None) -> "LeasedElection":
+        """This replica's part in it; nothing is connected before it is asked."""
+
+    async def sample(self, clock: Clock) -> Sequence[Sample]:
+        """Who leads, for `check --sample`; ConfigError, Unavailable or Denied when that is not known."""
+        return (await self.open(clock, None).sample(),)
 
     @property
     def timing(self) -> Timing:
@@ -87,6 +103,14 @@ class LeasedElection:
         finally:
             await self._lease.close()
 
+    async def sample(self) -> Sample:
+        """Who leads by it, whether it is alive or not; it is neither made nor written."""
+        try:
+            standing = await self._lease.look()
+        finally:
+            await self._lease.close()
+        return Sample(self._lease.place, _says(standing), True)
+
     async def _step(self) -> None:
         """One request, and another look where that found something else than expected."""
         write = self._candidate.next(self._clock.now())
@@ -121,3 +145,9 @@ class LeasedElection:
                     await self._write(write)
         except BridgeError as error:
             _log.warning("lead not given back", why=str(error), next_leads_in=self._timing.lease)
+
+
+def _says(standing: Standing | None) -> str:
+    if standing is None:
+        return "is not there yet; who leads first makes it"
+    return f"is held by {excerpt(standing.holder, 120)}" if standing.holder else "is held by nobody"

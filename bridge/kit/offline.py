@@ -1,4 +1,4 @@
-"""What `registry-bridge check` says of a registry that only a running bridge reads."""
+"""What `registry-bridge check` says of a registry, or of an election, that only a running bridge asks."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,9 +8,15 @@ from bridge.table import Table
 
 
 def in_the_way(needed: Iterable[Callable[[], object]]) -> Observation | None:
-    """None where nothing is; else a problem for each of these that raises ConfigError, in a reading that never was.
+    """None where nothing is; else its problems, in a reading that never was."""
+    problems = lacking(needed)
+    return Observation(Table(), 0, problems) if problems else None
 
-    The bridge starts all the same, and reads the registry as soon as its files are there.
+
+def lacking(needed: Iterable[Callable[[], object]]) -> tuple[Problem, ...]:
+    """A problem for each of these that raises ConfigError.
+
+    The bridge starts all the same, and asks as soon as its files are there.
     """
     problems = []
     for one in needed:
@@ -19,4 +25,4 @@ def in_the_way(needed: Iterable[Callable[[], object]]) -> Observation | None:
         except ConfigError as error:
             where, _, what = str(error).partition(": ")
             problems.append(Problem("access", where, what))
-    return Observation(Table(), 0, tuple(problems)) if problems else None
+    return tuple(problems)

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from math import inf
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from bridge.errors import BridgeError
 from bridge.kit import Clock
 from bridge.kit.election import Elector, Shelf, Term
 from bridge.kit.files import replace
-from bridge.kit.settings import Strict
+from bridge.kit.settings import Sample, Strict
 from bridge.runtime.backoff import again
 from bridge.runtime.keep import unless_cancelled
 from bridge.runtime.latest import Latest
@@ -62,6 +62,14 @@ class AloneSettings(Strict):
     def open(self, clock: Clock, folder: Path | None) -> Elector:
         """The elector; `folder` is where what outlives the process is kept."""
         return Alone(deployment(folder))
+
+    def check(self) -> Sequence[Problem]:
+        """Nothing is needed."""
+        return ()
+
+    async def sample(self, clock: Clock) -> Sequence[Sample]:
+        """Nobody else leads."""
+        return ()
 
 
 def deployment(folder: Path | None) -> str:

@@ -177,6 +177,48 @@ def test_check_says_which_file_a_running_bridge_will_lack(files: str, tmp_path: 
     assert call("check", "--config", str(path), "--strict").exit_code == 1
 
 
+ZOOKEEPER = "kind: zookeeper, hosts: zk1, tls: {ca: ca.pem}, auth: {file: zk-auth}"
+CONSUL = "kind: consul, url: https://consul, tls: {ca: ca.pem}, token_file: token"
+
+
+@pytest.mark.parametrize(("leader", "lacks"), [(ZOOKEEPER, "zk-auth"), (CONSUL, "token")], ids=["zookeeper", "consul"])
+def test_check_says_which_file_an_election_will_lack(files: str, tmp_path: Path, leader: str, lacks: str) -> None:
+    path = Path(files)
+    path.write_text(f"{path.read_text()}leader: {{{leader}}}\n")
+    result = call("check", "--config", files)
+    kind = leader.split()[1].removesuffix(",")
+    assert result.exit_code == 0
+    assert f"leader ({kind}): is asked by a running bridge, problems: 2 access" in result.stdout
+    said = printed("check", "--config", files)["leader"]
+    assert said["kind"] == kind
+    assert [one["where"] for one in said["problems"]] == [f"{tmp_path}/ca.pem", f"{tmp_path}/{lacks}"]
+    assert all("the configuration" in one["what"] or "correct the path" in one["what"] for one in said["problems"])
+    inventory = Path(files).with_name("vms.yaml")
+    inventory.write_text(INVENTORY.replace(", 169.254.169.254", ""))
+    assert call("check", "--config", files, "--strict").exit_code == 1
+    path.write_text(path.read_text().replace(leader, f"kind: {kind}{', hosts: zk1' if kind == 'zookeeper' else ''}"))
+    assert call("check", "--config", files, "--strict").exit_code == 0
+
+
+def test_check_says_that_an_election_will_not_do_whose_kubeconfig_is_not_there(files: str, tmp_path: Path) -> None:
+    path = Path(files)
+    path.write_text(f"{path.read_text()}leader: {{kind: kubernetes, kubeconfig: nowhere}}\n")
+    result = call("check", "--config", files)
+    assert result.exit_code == 2
+    assert f"error: leader: {tmp_path}/nowhere: is not there" in result.stderr
+
+
+def test_check_with_sample_says_why_nobody_knows_who_leads(files: str) -> None:
+    path = Path(files)
+    url = f"http://127.0.0.1:{free_port()}"
+    path.write_text(f"{path.read_text()}leader: {{kind: consul, url: '{url}'}}\n")
+    (seen,) = printed("check", "--sample", "--config", files)["leader"]["sample"]
+    assert (seen["where"], seen["fits"]) == ("leader", False)
+    assert seen["says"].startswith("kv/registry-bridge/leader/registry-bridge: ")
+    assert "see whether the server runs there" in seen["says"]
+    assert call("check", "--sample", "--strict", "--config", files).exit_code == 1
+
+
 def test_check_names_the_line_of_a_broken_inventory(files: str) -> None:
     path = Path(files).with_name("vms.yaml")
     path.write_text(INVENTORY.replace("ports: {http: 80}", "ports: {http: 80"))

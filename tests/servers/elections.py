@@ -9,6 +9,7 @@ import pytest
 from bridge.errors import Conflict, Denied
 from bridge.kit import Clock
 from bridge.kit.election import Elector
+from bridge.kit.leased import LeasedElection
 from bridge.model import EndpointId, ServiceName, SourceName
 from bridge.runtime.decisions import Decisions
 from tests.servers.electing import CLOCK, Replica, Wild, enter, shelf, until, watched
@@ -94,6 +95,20 @@ class Elections:
                 await leaders()[0].end()
         assert sorted(number for one in them for number in one.terms) == [1, 2, 3]
         assert [len(one.terms) for one in them] == [1, 1, 1]
+
+    async def test_a_look_says_who_leads_and_makes_nothing(self, ballot: Ballot) -> None:
+        async def looked() -> str:
+            elector = ballot.elector(CLOCK)
+            assert isinstance(elector, LeasedElection)
+            return (await elector.sample()).says
+
+        for _ in range(2):
+            assert await looked() == "is not there yet; who leads first makes it"
+        first = ballot.enter()
+        async with watched(first):
+            await until(lambda: first.leads, "it leads")
+            assert (await ballot.lease()).holder in await looked()
+        assert await looked() == "is held by nobody"
 
     async def test_who_dies_is_followed_when_its_lease_is_over(self, ballot: Ballot) -> None:
         await ballot.make(Said("one-that-died", 3, 7))
