@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Literal
@@ -150,14 +151,19 @@ class Leadership:
                 _log.warning("no longer leads", deployment=self.deployment)
 
     async def _next(self, terms: AsyncIterator[Term]) -> Term | None:
-        """The next term; None: there is none. When this is cancelled we lead no more, and then give the lead back."""
+        """The next term; None: there is none. When this is cancelled we lead no more, and then give the lead back.
+
+        When it is cancelled once more meanwhile, that is given up too: what is left running could not be closed.
+        """
         step = asyncio.ensure_future(anext(terms, None))
         try:
             await asyncio.wait((step,))
         except asyncio.CancelledError:
             if (last := self.term.value) is not None:
                 self.term.set(last._replace(until=min(last.until, self._clock.now())))
-            step.cancel()
-            await asyncio.wait((step,))
+            while not step.done():
+                step.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait((step,))
             raise
         return step.result()

@@ -150,6 +150,30 @@ async def test_whoever_gives_the_lead_back_does_not_lead_meanwhile() -> None:
     assert led == [False]
 
 
+async def test_whoever_is_ended_once_more_while_it_gives_the_lead_back_ends_without_that() -> None:
+    giving, clock = asyncio.Event(), FakeClock()
+
+    class Gives(Voted):
+        async def terms(self) -> AsyncIterator[Term]:
+            try:
+                async for term in super().terms():
+                    yield term
+            finally:
+                giving.set()
+                await clock.sleep(60)
+
+    elector = Gives("one")
+    elector.say(1, inf)
+    leadership = Leadership(elector, clock)
+    task = asyncio.create_task(leadership.run())
+    await until(leadership.leads)
+    task.cancel()
+    await until(giving.is_set)
+    task.cancel()
+    await until(task.done)
+    assert task.cancelled()
+
+
 # What a claim means.
 
 

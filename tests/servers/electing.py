@@ -13,6 +13,9 @@ from bridge.runtime.clock import SystemClock
 from bridge.runtime.election import Leadership
 
 SHORT = {"lease": "2s", "renew": "1500ms", "retry": "200ms"}
+STEADY = {"lease": "30s", "renew": "20s", "retry": "200ms"}
+"""It is not lost while a busy machine has no time for its holder."""
+
 CLOCK = SystemClock()
 
 
@@ -82,7 +85,7 @@ async def watched(*replicas: Replica) -> AsyncIterator[Callable[[], Sequence[Rep
             await one.end()
 
 
-async def until(holds: Callable[[], Any], what: str, patience: float = 40.0) -> None:
+async def until(holds: Callable[[], Any], what: str, patience: float = 90.0) -> None:
     """Wait until something holds."""
     deadline = asyncio.get_running_loop().time() + patience
     while not holds():
