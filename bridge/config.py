@@ -464,18 +464,29 @@ def _by_line(wrong: Iterable[str]) -> list[str]:
 
 
 def schema(adapters: Adapters | None = None) -> dict[str, Any]:
-    """The JSON schema of the configuration, with the registries of every kind that can be loaded."""
+    """The JSON schema of the configuration, with the registries and the elections of every kind that can be loaded."""
     made = Root.model_json_schema()
-    kinds = []
-    for kind, load_kind in (adapters if adapters is not None else installed()).items():
+    definitions = made.setdefault("$defs", {})
+    registries = _schemas(adapters if adapters is not None else installed(), "registry", definitions)
+    for kind, one in registries.items():
+        one["properties"]["kind"] = {"const": kind, "description": "which adapter reads it"}
+    leaders = _schemas(targets.electors(), "leader", definitions)
+    made["properties"]["leader"] |= {"anyOf": list(leaders.values())}
+    made["properties"]["registries"] |= {"items": {"anyOf": list(registries.values())}, "minItems": 1}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+
+
+def _schemas(
+    kinds: Mapping[str, Callable[[], type[BaseModel]]], role: str, definitions: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Kind to its schema; what that refers to goes into `definitions`, under names that no other kind has."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind, load_kind in kinds.items():
+        prefix = f"{kind}_{role}"
         try:
-            part = load_kind().model_json_schema(ref_template=f"#/$defs/{kind}_{{model}}")
+            part = load_kind().model_json_schema(ref_template=f"#/$defs/{prefix}_{{model}}")
         except ImportError:
             continue
-        made.setdefault("$defs", {}).update({f"{kind}_{name}": it for name, it in part.pop("$defs", {}).items()})
-        part["properties"]["kind"] = {"const": kind, "description": "which adapter reads it"}
-        kinds.append(part)
-    leaders = [load_kind().model_json_schema() for load_kind in targets.electors().values()]
-    made["properties"]["leader"] |= {"anyOf": leaders}
-    made["properties"]["registries"] |= {"items": {"anyOf": kinds}, "minItems": 1}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+        definitions.update({f"{prefix}_{name}": it for name, it in part.pop("$defs", {}).items()})
+        found[kind] = part
+    return found

@@ -319,3 +319,20 @@ def test_the_schema_accepts_what_the_reader_accepts_and_refuses_unknown_keys() -
     for bad in ({**good, "peers": "x"}, {**good, "registries": []}, {**good, "settle": {"interval": 5}}):
         assert list(validator.iter_errors(bad)) != []
     assert "static" in str(schema()["properties"]["registries"]["items"])
+
+
+ELECTIONS = (
+    {"kind": "none"},
+    {"kind": "kubernetes", "lease": "15s"},
+    {"kind": "consul", "url": "https://consul:8501", "tls": {"ca": "ca.pem"}},
+    {"kind": "zookeeper", "hosts": "zk:2181", "tls": {"ca": "ca.pem"}, "auth": {"file": "zk-auth"}},
+)
+
+
+@pytest.mark.parametrize("leader", ELECTIONS, ids=lambda one: str(one["kind"]))
+def test_the_schema_accepts_every_kind_of_election(leader: dict[str, object]) -> None:
+    validator = jsonschema.Draft202012Validator(schema())
+    good = {"registries": [{"name": "vms", "kind": "static", "files": ["vms.yaml"]}], "leader": leader}
+    assert list(validator.iter_errors(good)) == []
+    assert list(validator.iter_errors({**good, "leader": {**leader, "tls": {"key": 5}}})) != []
+    assert list(validator.iter_errors({**good, "leader": {**leader, "peers": "x"}})) != []
