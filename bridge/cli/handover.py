@@ -31,7 +31,7 @@ _registries = click.option(
 )
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 _force = click.option(
-    "--force", is_flag=True, help="Even where another bridge seems to write under that name, or (adopt) none ever did."
+    "--force", is_flag=True, help="Even where another bridge seems to write under that name, or none ever did."
 )
 
 
@@ -58,7 +58,7 @@ def withdraw(
 
     What will go is shown first. A tombstone is left in the claim, so that a running bridge does not write it all again:
     it says `withdrawn` until `registry-bridge adopt`. Records of others stay. An owner that another bridge seems to use
-    is refused: its claim was renewed within the last minute.
+    is refused, for its claim was renewed within the last minute; so is one that never wrote there.
 
     Exit codes: 0 nothing of it stands there any more, 1 something does, or was refused, 2 the configuration will
     not do.
@@ -78,12 +78,15 @@ def withdraw(
         raise BridgeError("\n".join((*seen.wrong, "nothing was withdrawn")))
     rows = [row for row in _rows(seen, ending.owner) if (row["registry"], row["target"]) in deployments]
     records = sum(row["records"] for row in rows)
+    if owner not in (None, config.root.owner) and not records and not force and _unknown(seen, ending.owner):
+        what = f"no bridge has written there as {owner}; correct --owner, or say --force; nothing was changed"
+        raise BridgeError("\n".join((*seen.wrong, what)))
     failed = list(seen.wrong)
     left: dict[Place, int] = {}
     if records or not all(row["tombstone"] for row in rows):
         for line in _going(one for one in seen.exported if (one.registry, one.target) in deployments):
             output.note(line)
-        output.confirm(yes, f"Remove all {output.many(records, 'record')} of {ending.owner}?")
+        output.confirm(yes, _question(records, ending.owner))
         after = once.withdraw(config, ending, deployments)
         failed += once.failures(after)
         left = {(one.registry, one.target): one.records for one in after.exported}
@@ -97,6 +100,16 @@ def withdraw(
         output.note(f"error: {line}")
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _unknown(seen: "Seen", owner: str) -> bool:
+    return not any(claim.owner == owner for claims in seen.claims.values() for claim in claims)
+
+
+def _question(records: int, owner: str) -> str:
+    if records:
+        return f"Remove all {output.many(records, 'record')} of {owner}?"
+    return f"{owner} has no records there; keep it from writing any until `adopt`?"
 
 
 def _rows(seen: "Seen", owner: str) -> list[dict[str, Any]]:

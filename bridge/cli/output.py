@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.admin.text import hide, printable
+from bridge.errors import BridgeError
 
 WIDE = 100_000
 """Columns of an output that is no terminal: names are never cut or wrapped there."""
@@ -95,9 +96,16 @@ def seconds(value: float | None) -> str:
 
 
 def confirm(yes: bool, question: str) -> None:
-    """Ask on standard error, unless `yes`; a no ends the command with exit 1."""
-    if not yes:
-        click.confirm(question, abort=True, err=True)
+    """Ask on standard error, unless `yes`; raises BridgeError where the answer is no, or nobody gives one."""
+    if yes:
+        return
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)  # the question's line ends
+        raise BridgeError("nobody answered, and nothing was changed; --yes does not ask") from None
+    if not agreed:
+        raise BridgeError("nothing was changed")
 
 
 def many(count: int, what: str) -> str:
