@@ -38,7 +38,7 @@ class Scope(NamedTuple):
 
 
 class Revision(NamedTuple):
-    """Which znode a record is, and in which state: what a write names. `created` is 0 where only names are read."""
+    """Which znode a record is, and in which state: what a write names."""
 
     path: str
     created: int

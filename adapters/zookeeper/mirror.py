@@ -240,13 +240,16 @@ class Mirror:
             self._forget(_below(at, key.name))
             self.changed.add(node.found.path)
         for key in sorted(keys - known):
-            if branch.data:
+            if branch.data or (self._ours and self._is_marked(key)):  # no name says which session it ends with
                 path = _below(at, key.name)
                 self._leaves[path] = Leaf(node, key, Get(path, watch=self._ours or branch.changes))
                 self.mark(path)
             else:
                 node.children[key] = Child(branch.path, key.name)
                 self.changed.add(node.found.path)
+
+    def _is_marked(self, key: ChildKey) -> bool:
+        return self.dialect.stamp(Child(*key)) is not None
 
     def _read(self, path: str, read: Node) -> None:
         node, key, _ = self._leaves[path]

@@ -170,7 +170,7 @@ class Sink:
         The transaction names its version too; but a znode that was deleted and made again by somebody else begins with
         the versions that ours had.
         """
-        if write.stands is None or not write.stands.created:
+        if write.stands is None:
             return
         (node,) = await self._ask(Get(write.stands.path))
         if isinstance(node, Refused) and node.word != NO_NODE:

@@ -11,7 +11,7 @@ from adapters.zookeeper import fitting
 from adapters.zookeeper.dialects.dialect import Beside, Node, Said, Spelled, Written
 from adapters.zookeeper.members import OF_ANOTHER, Revision
 from adapters.zookeeper.mirror import Mirror
-from adapters.zookeeper.operations import ANY, OPEN, Acl, Create, Delete, Part, Put
+from adapters.zookeeper.operations import OPEN, Acl, Create, Delete, Part, Put
 from adapters.zookeeper.parents import Parent, parents
 from adapters.zookeeper.paths import Tree
 from bridge.adapter import Change, Holding, Problem, Record, Remove, Target
@@ -78,7 +78,7 @@ class TreeTarget:
         record = change.record
         if isinstance(change, Remove):
             stands = _revision(record)
-            return Write((self._delete(stands),), _above(stands.path), stands)
+            return Write((_delete(stands),), _above(stands.path), stands)
         spelled = self._spelled(record.service)
         node = self._node(record)
         if len(node.data) + len(node.name) > LARGEST:
@@ -96,8 +96,8 @@ class TreeTarget:
         if stands.path == path and self.dialect.in_place and lasts:
             return Write((Put(path, node.data, stands.version),), parent, stands, "", beside)
         if stands.path == path:
-            return Write((self._delete(stands), self._create(path, node)), parent, stands, "", beside)
-        return Write((self._create(path, node), self._delete(stands)), parent, stands, "", beside, node.numbered)
+            return Write((_delete(stands), self._create(path, node)), parent, stands, "", beside)
+        return Write((self._create(path, node), _delete(stands)), parent, stands, "", beside, node.numbered)
 
     def above(self, parent: str, *, noted: bool) -> list[Parent]:
         """The znodes down to this one, the highest first; `noted` says that there is a claim to note them below."""
@@ -123,14 +123,15 @@ class TreeTarget:
     def _create(self, path: str, node: Node) -> Create:
         return Create(path, node.data, self.acl, self.ephemeral, node.sequential)
 
-    def _delete(self, stands: Revision) -> Delete:
-        return Delete(stands.path, stands.version if stands.created else ANY)
-
 
 def _revision(record: Record) -> Revision:
     if not isinstance(record.revision, Revision):
         raise ValueError(f"{excerpt(record.key)} was never seen")  # noqa: TRY004  # told like the rest
     return record.revision
+
+
+def _delete(stands: Revision) -> Delete:
+    return Delete(stands.path, stands.version)
 
 
 def _name(record: Record | None) -> str:

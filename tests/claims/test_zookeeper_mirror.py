@@ -15,6 +15,7 @@ from bridge.adapter import Target
 from bridge.kit.mark import Mark
 from bridge.model import NOWHERE, Locality
 from tests.builders import endpoint, name
+from tests.claims.znodes import fitted, made
 from tests.servers.zookeeper.records import curator
 from tests.znodes import Znodes
 
@@ -259,6 +260,17 @@ def test_names_alone_are_read_where_they_say_all() -> None:
     assert endpoint.health is None
     znodes.remove(f"{at}/providers")
     assert seen.look() == {}
+
+
+def test_where_we_write_it_is_asked_which_session_a_name_of_ours_ends_with() -> None:
+    znodes = Znodes()
+    (ours,) = made(Dubbo(), fitted(Dubbo(), endpoint("10.0.0.1:20880", port="dubbo"))[0])
+    znodes.make(f"/dubbo/web/providers/{ours.name}")
+    znodes.make("/dubbo/web/providers/dubbo%3A%2F%2F10.0.0.2%3A20880%2Fweb")
+    written = Mirror(Tree.of("/dubbo/{name}", Mapped("shop")), Dubbo(), ours=True)
+    written.again()
+    znodes.follow([written])
+    assert [one.path for one in asked(znodes) if isinstance(one, Get)] == [f"/dubbo/web/providers/{ours.name}"]
 
 
 def test_records_that_never_change_are_not_watched() -> None:

@@ -40,7 +40,7 @@ class ChildKey(NamedTuple):
 
 
 class Child(NamedTuple):
-    """One znode as it was read; `data` is empty where its branch is one of names.
+    """One znode as it was read; of most in a branch of names the name is all that is known.
 
     `created` is the transaction that made it, by which younger and older are told apart and one that was deleted and
     made again is known; `version` that of its data; `session` whose it is while that lives, 0 when it stays;

@@ -24,6 +24,9 @@ from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.server import ZooKeeper
 
 PORTS = (Port("http", 8080),)
+DIALECTS = ("curator", "spring", "serverset", "nerve", "dubbo", "dubbo-app", "plain", "party", "kingpin")
+
+in_each_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 
 
 async def names(hand: Hand, bench: ZooKeeperBench, name: str = "web") -> list[str]:
@@ -50,20 +53,27 @@ async def test_a_znode_that_is_made_ends_with_the_bridge_only_where_it_is_told_t
         assert len(await names(hand, bench)) == left
 
 
+@in_each_dialect
 async def test_what_ends_with_a_session_of_before_is_written_anew_before_it_is_gone(
-    hand: Hand, proxy: FaultProxy
+    hand: Hand, proxy: FaultProxy, dialect: str
 ) -> None:
-    bench = await ZooKeeperBench.made(hand, proxy, ephemeral=True)
+    """Also where a name says all: whose session it ends with, a name does not say."""
+    bench = await ZooKeeperBench.made(hand, proxy, dialect, ephemeral=True)
+
+    async def sessions() -> set[int]:
+        stats = [await hand.stat(path) for path in await hand.all(f"{bench.root}/web")]
+        return {stat.ephemeralOwner for stat in stats} - {0}
+
     async with writing(bench) as before:
         await before.say(WEB)
+        first = await sessions()
         async with writing(bench, term=0) as wrote:
-            changes = wrote.plan(WEB)
-            assert len(changes) == 3
+            assert len(wrote.plan(WEB)) == 3
             await wrote.say(WEB)
-            seen = {path: (await hand.stat(path)).ephemeralOwner for path in await hand.all(f"{bench.root}/web")}
-            assert len(set(seen.values()) - {0}) == 1
+            assert len(first) == len(await sessions()) == 1
+            assert first != await sessions()
         # and when the session that they end with now is gone, they are
-        assert await names(hand, bench) == []
+        assert not await sessions()
 
 
 async def test_a_change_is_made_before_the_old_one_ends_where_data_are_read_once(hand: Hand, proxy: FaultProxy) -> None:
@@ -115,9 +125,7 @@ async def test_a_znode_that_somebody_made_anew_at_our_place_is_not_ours_any_more
 
 
 @pytest.mark.promise("R-20", "law-6")
-@pytest.mark.parametrize(
-    "dialect", ["curator", "spring", "serverset", "nerve", "dubbo", "dubbo-app", "plain", "party", "kingpin"]
-)
+@in_each_dialect
 async def test_a_leader_of_before_cannot_write_whatever_it_knows(hand: Hand, proxy: FaultProxy, dialect: str) -> None:
     """Neither a record nor what stands above or beside one; and it takes nothing away."""
     bench = await ZooKeeperBench.made(hand, proxy, dialect)
