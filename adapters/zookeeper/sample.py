@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from itertools import islice
 from typing import Final
 
 from adapters.zookeeper.access import Access
 from adapters.zookeeper.client import Client
 from adapters.zookeeper.dialects.dialect import Child, Dialect
-from adapters.zookeeper.dialects.guess import Guess, guess
+from adapters.zookeeper.dialects.guess import Guess, guess, suits
 from adapters.zookeeper.mirror import shown
 from adapters.zookeeper.operations import NO_NODE, Children, Get, Listing, Node, Refused
 from adapters.zookeeper.paths import Tree
@@ -51,20 +50,21 @@ async def sample(access: Access, trees: Sequence[tuple[str, Tree, Dialect]], clo
 
 async def _tree(client: Client, place: str, where: str, tree: Tree, dialect: Dialect) -> Sample:
     at = f"{where} ({tree.root})"
-    paths = [tree.root]
+    paths, more = [tree.root], False
     for level in range(tree.depth):
         listings = await client.ask(*map(Children, paths))
         if level == 0 and isinstance(listings[0], Refused):
             word, what, _ = listings[0]
             beside = f" ({await _beside(client, tree.root)})" if word == NO_NODE else ""
             return Sample(at, remedy(word, what, place, never=True) + beside, False)
-        below = (
+        below = [
             f"{path.rstrip('/')}/{name}"
             for path, listing in zip(paths, listings, strict=True)
             for name in sorted(_names(listing))
             if tree.admits(level, name)
-        )
-        above, paths = paths, list(islice(below, LOOKED_AT))
+        ]
+        above, paths = paths, below[:LOOKED_AT]
+        more |= len(below) > LOOKED_AT
         if not paths and any(map(_names, listings)):
             path, names = next(
                 (path, names) for path, one in zip(above, listings, strict=True) if (names := _names(one))
@@ -84,9 +84,10 @@ async def _tree(client: Client, place: str, where: str, tree: Tree, dialect: Dia
         if services == SERVICES:
             break
     if not found:
-        return Sample(at, "there are no records to look at", True)
+        where = f" in the first {LOOKED_AT} znodes of a level" if more else ""
+        return Sample(at, f"there are no records to look at{where}", True)
     deeper = any(child.children for child in found)
-    return _judged(at, dialect, guess(found), len(found), services, deeper=deeper)
+    return _judged(at, dialect, guess(found, dialect.name), len(found), services, deeper=deeper)
 
 
 async def _beside(client: Client, path: str) -> str:
@@ -129,7 +130,7 @@ def _judged(
             at, f"none {of} looks like any dialect that is known; the configuration says {dialect.name}{but}", False
         )
     told = ", ".join(f"{one.children} like {one.dialect}" for one in guesses)
-    fits = guesses[0].dialect == dialect.name
+    fits = suits(dialect.name, guesses)
     then = "as the configuration says" if fits else f"and the configuration says {dialect.name}"
     return Sample(at, f"{of} {told}, {then}", fits)
 

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from adapters.zookeeper.dialects.dialect import Child
-from adapters.zookeeper.dialects.guess import Guess, guess
+from adapters.zookeeper.dialects.guess import Guess, guess, suits
 from adapters.zookeeper.dialects.known import NAMES, Options, dialect
 from tests.builders import endpoint
 from tests.claims.znodes import child, fitted, made, said
@@ -46,6 +46,23 @@ def test_where_several_dialects_stand_together_all_are_told() -> None:
     them = [child("a", NERVE), child("b", NERVE_OLD), child("member_1", SERVERSET)]
     assert guess(them) == (Guess("nerve", 2), Guess("serverset", 1))
     assert guess([child("junk", b"\xff")]) == ()
+
+
+def test_instances_without_a_payload_are_what_the_configuration_says_they_are() -> None:
+    bare = [child("a", CURATOR), child("b", CURATOR)]
+    assert guess(bare) == guess(bare, "nerve") == (Guess("curator", 2),)
+    assert guess(bare, "spring") == (Guess("spring", 2),)
+    of_another = child("c", CURATOR.replace('"payload":null', '"payload":{"@class":"com.ex.Own"}'))
+    assert guess([*bare, of_another], "spring") == (Guess("curator", 3),), "a reader of Spring's would throw on it"
+
+
+def test_spring_and_dubbo_share_a_root_and_each_is_judged_by_its_own() -> None:
+    both = guess([child("a", OF_DUBBO), child("b", OF_DUBBO), child("c", OF_SPRING)])
+    assert suits("spring", both)
+    assert suits("dubbo-app", both)
+    assert not suits("curator", both)
+    assert not suits("spring", guess([child("a", OF_DUBBO)]))
+    assert not suits("nerve", guess([child("a", NERVE), child("member_1", SERVERSET), child("member_2", SERVERSET)]))
 
 
 def test_what_every_dialect_writes_is_guessed_to_be_it() -> None:

@@ -93,6 +93,36 @@ async def test_what_registers_itself_looks_like_its_dialect(
     assert whole.endswith("bridge.yaml: will do")
 
 
+async def test_curators_spring_clouds_and_dubbos_share_a_root_and_each_tree_fits(
+    standing: ZooKeeper, hand: Hand, tmp_path: Path
+) -> None:
+    root = f"/sample-{secrets.token_hex(4)}"
+    for service, dialect in (("a", "spring"), ("b", "dubbo-app"), ("c", "dubbo-app"), ("d", "curator")):
+        native = NATIVES[dialect](service, endpoint("10.0.0.1:80"))
+        await hand.make(f"{root}/{service}/{native.name}", native.data)
+    place = f"{root}/{{name}}"
+    code, said, whole = await check(
+        tmp_path, standing.hosts, {"path": place, "dialect": "spring"}, {"path": place, "dialect": "dubbo-app"}
+    )
+    assert code == 0, whole
+    assert [one.rpartition("services ")[2] for one in said] == [
+        "2 like dubbo-app, 2 like spring, as the configuration says"
+    ] * 2
+    code, (one,), _ = await check(tmp_path, standing.hosts, {"path": place, "dialect": "curator"})
+    assert (code, one.endswith("2 like dubbo-app, 2 like spring, and the configuration says curator")) == (1, True)
+
+
+async def test_what_has_no_records_is_told_as_far_as_it_was_looked_at(
+    standing: ZooKeeper, hand: Hand, tmp_path: Path
+) -> None:
+    """Dubbo leaves many a service behind that nobody serves any more."""
+    root = f"/sample-{secrets.token_hex(4)}"
+    await hand.many((f"{root}/a{number:03}", b"") for number in range(201))
+    await hand.say("10.0.0.1:80", service="web", root=root)
+    _, (said,), _ = await check(tmp_path, standing.hosts, {"path": f"{root}/{{name}}", "dialect": "curator"})
+    assert said.endswith("there are no records to look at in the first 200 znodes of a level")
+
+
 async def test_a_chroot_that_is_not_there_and_a_tree_of_somebody_elses_are_told(
     standing: ZooKeeper, hand: Hand, tmp_path: Path
 ) -> None:
