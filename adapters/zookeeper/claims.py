@@ -111,5 +111,13 @@ def of_target(them: Sequence[Standing], mark: Mark, target: Target) -> tuple[Cla
     Sorted by owner and deployment.
     """
     ours = (mark.owner, *mark.former)
-    its = (target, words.digest(target))
-    return tuple(one.claim for one in them if one.claim.owner not in ours or one.target in its)
+    return tuple(one.claim for one in them if one.claim.owner not in ours or _is_of(one, target))
+
+
+def retired(them: Sequence[Standing], target: Target) -> list[str]:
+    """The owners who write into a target no more: they were withdrawn, or what they wrote was taken over."""
+    return [one.claim.owner for one in them if one.claim.tombstone and _is_of(one, target)]
+
+
+def _is_of(one: Standing, target: Target) -> bool:
+    return one.target in (target, words.digest(target))

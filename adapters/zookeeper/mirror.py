@@ -101,6 +101,11 @@ class Mirror:
         """Whether the root was there when it was last looked at."""
         return self._rooted
 
+    @property
+    def empty(self) -> list[str]:
+        """The nodes below the root that have no children, sorted."""
+        return sorted(path for path, inner in self._inner.items() if inner.names == frozenset() and inner.parts)
+
     def knows(self, path: str) -> bool:
         """Whether this is a node whose children are listed."""
         return path in self._inner and (path != self.tree.root or self._rooted)

@@ -34,12 +34,16 @@ class Parent(NamedTuple):
         return (Delete(self.path, 0), Delete(self.note))
 
 
-def parents(tree: Tree, paths: Sequence[str], owner: str, target: Target, *, noted: bool) -> list[Parent]:
-    """These znodes; what is noted, where anything is, are those below the root of the tree."""
+def called(path: str) -> str:
+    """What the note of a znode is called, below the claim of who made it."""
+    return words.digest(path)
+
+
+def parents(tree: Tree, paths: Sequence[str], owner: str, target: Target) -> list[Parent]:
+    """These znodes; what is noted, as an owner's where one is named, are those below the root of the tree."""
     claim = claims.path(owner, target)
     return [
-        Parent(path, f"{claim}/{words.digest(path)}" if noted and path.startswith(f"{tree.root}/") else "")
-        for path in paths
+        Parent(path, f"{claim}/{called(path)}" if owner and path.startswith(f"{tree.root}/") else "") for path in paths
     ]
 
 

@@ -51,7 +51,7 @@ class ZooKeeper:
         self._place = place
         self._access = access
         self._telling = telling
-        self._sink = Sink(place, telling.targets, access.acl)
+        self._sink = Sink(place, telling.targets, access.acl, telling.retired)
         self._clock = clock
         self._changed = asyncio.Event()
         self._asked = False

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations, product
 from typing import Annotated, Final, Literal, Self, TypeVar
 
@@ -192,11 +193,8 @@ class Settings(RegistrySettings, ReachSettings):
         roots = {one.tree(self.namespace).root for one in self.export}
         trees = [(one.tree(self.namespace), one.made()) for one in self.trees]
         read = [Mirror(tree, dialect, founded=tree.root in roots) for tree, dialect in trees]
-        written = (
-            {}
-            if mark is None
-            else {one: Trees([one.mirror], Locality(), "", mark) for one in self._targets(access, mark)}
-        )
+        targets = self._targets(access, mark) if mark is not None else ()
+        written = {one: Trees([one.mirror], Locality(), "", one.mark) for one in targets}
         place = f"zookeeper {self.hosts}"
         whole = Trees(read, self.locality.value(), self.network, mark)
         return ZooKeeper(place, access, Telling(place, read, whole, mark, written), kit.clock)
@@ -205,7 +203,8 @@ class Settings(RegistrySettings, ReachSettings):
         for one in self.export:
             tree, dialect = one.tree(self.namespace), one.made()
             mirror = Mirror(tree, dialect, ours=True)
-            yield TreeTarget(one.target, tree, dialect, mirror, mark.owner, one.ephemeral, access.acl)
+            its = replace(mark, former=()) if one.ephemeral else mark  # what ends by itself is not taken over
+            yield TreeTarget(one.target, tree, dialect, mirror, its, one.ephemeral, access.acl)
 
     def check(self, owner: str = "") -> Observation | None:
         """Nothing is read offline; the files that are named have to lead somewhere."""

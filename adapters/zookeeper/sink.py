@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from adapters.zookeeper import claims
@@ -31,7 +31,7 @@ from adapters.zookeeper.operations import (
     Refused,
     Stat,
 )
-from adapters.zookeeper.parents import emptied
+from adapters.zookeeper.parents import Parent, called, emptied
 from adapters.zookeeper.target import TreeTarget, Write
 from bridge.adapter import Change, Claim, Holding, Holdings, Problem, Record, RecordKey, Remove, Target
 from bridge.errors import BridgeError, Conflict, Denied, Rejected, Unavailable
@@ -55,12 +55,15 @@ class _Fence(NamedTuple):
 class Sink:
     """Writes the targets of one registry, over whichever line it is given."""
 
-    def __init__(self, place: str, targets: Iterable[TreeTarget], acl: Sequence[Acl]) -> None:
-        """`acl` is that of claims."""
+    def __init__(
+        self, place: str, targets: Iterable[TreeTarget], acl: Sequence[Acl], retired: Callable[[Target], Iterable[str]]
+    ) -> None:
+        """`acl` is that of claims; `retired` says which owners write into a target no more."""
         self.line: Line | None = None
         self._place = place
         self._targets = {one.target: one for one in targets}
         self._acl = acl
+        self._retired = retired
         self._fences: dict[Target, _Fence] = {}
         self._besides = asyncio.Lock()  # what several services have their word in is written by one after the other
         self._made: set[str] = set()
@@ -115,7 +118,7 @@ class Sink:
 
     async def claim(self, target: Target, claim: Claim) -> None:
         """See `bridge.adapter.Sink`."""
-        owner, dialect = self._targets[target].owner, self._targets[target].dialect.name
+        owner, dialect = self._targets[target].mark.owner, self._targets[target].dialect.name
         path, data = claims.path(claim.owner, target), claims.written(claim, target, dialect)
         if claim.revision is None:
             await self._parents(path.rpartition("/")[0], None, self._place)
@@ -137,6 +140,8 @@ class Sink:
             if answer.word == NO_AUTH:
                 raise Denied(f"{self._place}: {path}: may not be written by us; give us `cdrw` below {claims.ROOT}")
             raise self._taken(path)
+        if claim.owner == owner:
+            await self._sweep(self._targets[target])
 
     async def _ready(self) -> Line:
         if self.line is None:
@@ -205,7 +210,7 @@ class Sink:
 
     async def _commit(self, one: TreeTarget, change: Change, write: Write, where: str) -> Refused | None:
         """Make it, with the znodes above it that are not known to be there; what the server did not do, and why."""
-        every = one.above(write.parent, noted=one.target in self._fences)
+        every = one.above(write.parent, one.mark.owner if one.target in self._fences else "")
         above = [parent for parent in every if not one.stands(parent) and parent.path not in self._made]
         standing: set[str] = set()
         for _ in range(TIMES + 2 * len(every)):
@@ -229,16 +234,42 @@ class Sink:
 
     async def _remove(self, one: TreeTarget, write: Write, where: str) -> Refused | None:
         """Remove it, and with the last one of a service what we made above that; what was not done, and why."""
-        above = one.above(write.parent, noted=one.target in self._fences)[::-1]
-        noted = [parent for parent in above if parent.note]
-        looks = [Exists(path) for parent in noted for path in (parent.path, parent.note)]
-        gone = emptied(noted, await self._ask(*looks)) if looks else []
+        gone = await self._emptied(one, write.parent)
         ends = [part for parent in gone for part in parent.unmade()]
         refused = await self._fenced(one.target, (*write.parts, *ends), where)
         if refused is not None and refused.part >= len(write.parts):  # somebody came there, or may not be sent away
             return await self._fenced(one.target, write.parts, where)
         self._made.difference_update(parent.path for parent in gone)
         return refused
+
+    async def _sweep(self, one: TreeTarget) -> None:
+        """Take away what we made above records that went without us: by a hand, or with a session.
+
+        What is not empty any more by then, or may not be taken away, stays.
+        """
+        empty = one.mirror.empty if one.dialect.vanishes else []
+        if not empty:
+            return
+        listings = await self._ask(*(Children(claims.path(owner, one.target)) for owner in self._owners(one)))
+        noted = {name for listing in listings if isinstance(listing, Listing) for name in listing.names}
+        for path in empty:
+            if called(path) in noted and (gone := await self._emptied(one, path)):
+                ends = tuple(part for parent in gone for part in parent.unmade())
+                if await self._fenced(one.target, ends, shown(path)) is None:
+                    self._made.difference_update(parent.path for parent in gone)
+
+    async def _emptied(self, one: TreeTarget, path: str) -> list[Parent]:
+        """Of this znode and those above it what goes with the last that is below it, the lowest first."""
+        for owner in self._owners(one) if one.target in self._fences else ():
+            noted = [parent for parent in one.above(path, owner)[::-1] if parent.note]
+            looks = [Exists(path) for parent in noted for path in (parent.path, parent.note)]
+            if looks and (gone := emptied(noted, await self._ask(*looks))):
+                return gone
+        return []
+
+    def _owners(self, one: TreeTarget) -> tuple[str, ...]:
+        """Whose notes count: ours, and those of who will not need them any more."""
+        return (one.mark.owner, *self._retired(one.target))
 
     async def _passed(self, write: Write) -> str:
         """The numbered name that somebody has who does not say what we would; "" where there is none.

@@ -15,6 +15,7 @@ from adapters.zookeeper.operations import OPEN, Acl, Create, Delete, Part, Put
 from adapters.zookeeper.parents import Parent, parents
 from adapters.zookeeper.paths import Tree
 from bridge.adapter import Change, Holding, Problem, Record, Remove, Target
+from bridge.kit.mark import Mark
 from bridge.kit.place import excerpt
 from bridge.model import Service, ServiceName
 
@@ -44,13 +45,16 @@ class Write(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TreeTarget:
-    """Where one export is written. `acl` is that of records; what stands above them everybody may use."""
+    """Where one export is written. `mark` is on what is ours there.
+
+    `acl` is that of records; what stands above them everybody may use.
+    """
 
     target: Target
     tree: Tree
     dialect: Written
     mirror: Mirror
-    owner: str
+    mark: Mark
     ephemeral: bool = False
     acl: Sequence[Acl] = OPEN
 
@@ -99,11 +103,14 @@ class TreeTarget:
             return Write((_delete(stands), self._create(path, node)), parent, stands, "", beside)
         return Write((self._create(path, node), _delete(stands)), parent, stands, "", beside, node.numbered)
 
-    def above(self, parent: str, *, noted: bool) -> list[Parent]:
-        """The znodes down to this one, the highest first; `noted` says that there is a claim to note them below."""
+    def above(self, parent: str, owner: str) -> list[Parent]:
+        """The znodes down to this one, the highest first.
+
+        `owner` is below whose claim they are noted, "" where there is none.
+        """
         parts = parent[1:].split("/")
         paths = ["/" + "/".join(parts[:end]) for end in range(1, len(parts) + 1)]
-        return parents(self.tree, paths, self.owner, self.target, noted=noted and self.dialect.vanishes)
+        return parents(self.tree, paths, owner if self.dialect.vanishes else "", self.target)
 
     def stands(self, parent: Parent) -> bool:
         """Whether it is known to be there."""
@@ -118,7 +125,8 @@ class TreeTarget:
         return Spelled(found.spelled.rpartition("/")[2] if found is not None else service.name, path)
 
     def _node(self, record: Record) -> Node:
-        return self.dialect.node(Said(fitting.stem_of(record.key), record.content), self.owner)
+        content = record.content.removeprefix(OF_ANOTHER)
+        return self.dialect.node(Said(fitting.stem_of(record.key), content), self.mark.owner)
 
     def _create(self, path: str, node: Node) -> Create:
         return Create(path, node.data, self.acl, self.ephemeral, node.sequential)

@@ -58,6 +58,10 @@ class Telling:
         denied = any(failure.word == NO_AUTH for failure in failures)
         return (Denied if denied else Unavailable)(f"{self._place}: {why}")
 
+    def retired(self, target: Target) -> list[str]:
+        """See `claims.retired`."""
+        return claims.retired(claims.standing(self._claims), target)
+
     def view(self, read: int, lost: str, since: float) -> Observation:
         """All that is known; `lost` is why nothing can be asked at present, "" while it can."""
         if lost:

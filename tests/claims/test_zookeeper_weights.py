@@ -56,8 +56,8 @@ class Writer:
     def __init__(self, there: Set, owner: str = "prod-eu1") -> None:
         mirror = Mirror(TREE, DIALECT, ours=True)
         self._there = there
-        self._target = TreeTarget(Target("/services/{name}"), TREE, DIALECT, mirror, owner)
         self._mark = Mark(owner, "one")
+        self._target = TreeTarget(Target("/services/{name}"), TREE, DIALECT, mirror, self._mark)
 
     @property
     def holding(self) -> Holding:

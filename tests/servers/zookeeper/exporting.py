@@ -40,6 +40,7 @@ class Exporter(Exporting):
     ) -> None:
         super().__init__(folder, "", state)
         self.hand = hand
+        self.owner = "prod"
         self.root = "/services"
         self._hosts = server.hosts
         self._tree = {"path": f"{self.root}/{{name}}", "dialect": dialect, "ports": {"default": "http"}}
@@ -51,7 +52,7 @@ class Exporter(Exporting):
         self._more = more
 
     def further(self) -> dict[str, Any]:
-        return {"owner": "prod", **self._more}
+        return {"owner": self.owner, **self._more}
 
     def registries(self) -> list[dict[str, Any]]:
         export = {**self._tree, "services": ["shop/*"], "from": ["vms"], "ephemeral": self._ephemeral, **LIMITS}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -167,6 +168,50 @@ async def test_of_two_bridges_the_one_that_made_it_takes_it_along_and_only_empty
         assert len(await hand.names(f"{bench.root}/web")) == 3
         await leave(ours, WEB)
         assert await hand.names(bench.root) == []
+
+
+async def test_what_stands_empty_above_records_that_went_without_us_goes_with_the_next_beat(
+    hand: Hand, proxy: FaultProxy
+) -> None:
+    """With a hand, and with a session; Spring's clients would list the service for ever."""
+    bench = await ZooKeeperBench.made(hand, proxy, ephemeral=True)
+    await hand.make(f"{bench.root}/theirs")
+    async with writing(bench) as before:
+        await before.say(WEB)
+        await before.say(API)
+        for name in await hand.names(f"{bench.root}/api"):
+            await hand.remove(f"{bench.root}/api/{name}")
+        await before.gone(API.name)
+        await before.claim(2)
+        assert await hand.names(bench.root) == ["theirs", "web"]
+    assert await hand.names(f"{bench.root}/web") == []
+    async with writing(bench, term=3) as wrote:
+        assert await hand.names(bench.root) == ["theirs"]
+        assert await notes(hand) == []
+        await wrote.say(WEB)
+        await wrote.claim(4)
+        assert len(await hand.names(f"{bench.root}/web")) == 3
+
+
+async def test_what_an_owner_made_whose_records_were_taken_over_goes_with_the_last_of_them(
+    hand: Hand, bench: ZooKeeperBench
+) -> None:
+    async with writing(bench, THEIRS) as before:
+        await before.say(WEB)
+        await before.say(API)
+        async with writing(bench) as wrote:
+            await leave(before, WEB)
+            for record in before.holding(API.name).records:
+                await hand.remove(record.revision.path)  # type: ignore[union-attr]
+            await before.gone(API.name)
+            await wrote.claim(2)
+            assert await hand.names(bench.root) == ["api"], "who made it may write into it again"
+            (theirs,) = (one for one in wrote.claims() if one.owner == THEIRS.owner)
+            await wrote.sink.claim(wrote.target, replace(theirs, tombstone=True))
+            await wrote.watched.until(lambda: any(one.tombstone for one in wrote.claims()), "the tombstone")
+            await wrote.claim(3)
+            assert await hand.names(bench.root) == []
+            assert await notes(hand, THEIRS.owner) == []
 
 
 @pytest.mark.promise("R-20", "law-6")

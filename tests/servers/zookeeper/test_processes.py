@@ -47,6 +47,47 @@ async def test_an_inventory_stands_in_a_zookeeper_follows_is_put_right_and_is_wi
         assert await hand.names("/services/legacy") == ["10.50.0.1:80"]
 
 
+async def test_an_owner_that_was_renamed_keeps_what_stands_there_by_adopting_it_and_tidies_up_behind_both(
+    own: ZooKeeper, tmp_path: Path
+) -> None:
+    async with Hand(own.hosts) as hand:
+        bridge = Exporter(tmp_path, own, hand)
+        bridge.inventory(web=[A, B])
+        async with exporting(bridge):
+            await bridge.until_holds(A, B)
+        bridge.owner = "renamed"
+        bridge.configure("")
+        code, out, err = await bridge.call("adopt", "--from", "prod", "--yes")
+        assert code == 0, err
+        assert "2 records with the mark of renamed" in out
+        async with exporting(bridge):
+            await bridge.until_state("in step")
+            assert {"~renamed~" in name for name in await hand.names("/services/web")} == {True}
+            await bridge.until_holds(A, B)
+        await bridge.call("withdraw", "--yes")
+        assert await hand.names("/services") == []
+
+
+async def test_what_ends_with_the_session_of_an_owner_that_was_renamed_is_not_taken_over_and_written_anew(
+    own: ZooKeeper, tmp_path: Path
+) -> None:
+    async with Hand(own.hosts) as hand:
+        bridge = Exporter(tmp_path, own, hand, "nerve", ephemeral=True)
+        bridge.inventory(web=[A, B])
+        async with exporting(bridge):
+            await bridge.until_holds(A, B)
+            await bridge.end(signal.SIGKILL)
+            bridge.owner = "renamed"
+            bridge.inventory(web=[A, C])
+            bridge.configure("")
+            code, out, err = await bridge.call("adopt", "--from", "prod", "--yes", "--force")
+            assert code == 0, err
+            assert "0 records with the mark of renamed" in out
+        async with exporting(bridge):
+            await bridge.until_holds(A, C)
+            assert len(await bridge.sessions()) == 1
+
+
 @pytest.mark.promise("R-21")
 @pytest.mark.parametrize("ephemeral", [False, True], ids=["persistent", "ephemeral"])
 async def test_when_the_leader_of_two_replicas_is_killed_the_other_one_writes(
