@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from adapters.zookeeper.dialects.dialect import Branch, Child, ChildKey, Dialect
+from adapters.zookeeper.dialects.words import MAX_DATA
 from adapters.zookeeper.operations import NO_NODE, Answer, Children, Exists, Get, Listing, Node, Operation, Refused
 from adapters.zookeeper.paths import Found, Tree
 from bridge.adapter import Problem
@@ -259,7 +260,8 @@ class Mirror:
     def _read(self, path: str, read: Node) -> None:
         node, key, _ = self._leaves[path]
         stat = read.stat
-        child = Child(*key, read.data, stat.created, stat.version, stat.session, stat.children)
+        data = read.data[: MAX_DATA + 1]  # of what is longer nothing is read, and no more is kept than shows that it is
+        child = Child(*key, data, stat.created, stat.version, stat.session, stat.children)
         if node.children.get(key) != child:
             node.children[key] = child
             self.changed.add(node.found.path)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from adapters.zookeeper import fitting
 from adapters.zookeeper.dialects.dialect import Beside, Node, Said, Spelled, Written
+from adapters.zookeeper.dialects.words import MAX_DATA
 from adapters.zookeeper.members import OF_ANOTHER, Revision
 from adapters.zookeeper.mirror import Mirror
 from adapters.zookeeper.operations import OPEN, Acl, Create, Delete, Part, Put
@@ -18,9 +19,6 @@ from bridge.adapter import Change, Holding, Problem, Record, Remove, Target
 from bridge.kit.mark import Mark
 from bridge.kit.place import excerpt
 from bridge.model import Service, ServiceName
-
-LARGEST = 512 * 1024
-"""Bytes of a record; a server ends the connection of whoever writes more than a megabyte."""
 
 
 class Write(NamedTuple):
@@ -85,10 +83,8 @@ class TreeTarget:
             return Write((_delete(stands),), _above(stands.path), stands)
         spelled = self._spelled(record.service)
         node = self._node(record)
-        if len(node.data) + len(node.name) > LARGEST:
-            raise ValueError(
-                f"its record has {len(node.data) + len(node.name):,} bytes, and at most {LARGEST:,} are written"
-            )
+        if len(node.data) > MAX_DATA:
+            raise ValueError(f"its record has {len(node.data):,} bytes, and at most {MAX_DATA:,} are read again")
         parent = f"{spelled.path}/{node.branch}" if node.branch else spelled.path
         path = f"{parent}/{node.called(passed or _name(change.replaces))}"
         beside = self.dialect.beside(spelled)

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from adapters.zookeeper.dialects.curator import Curator
 from adapters.zookeeper.dialects.dialect import Dialect, PortNames, Spelled
 from adapters.zookeeper.dialects.dubbo import Dubbo
 from adapters.zookeeper.dialects.nerve import Nerve
+from adapters.zookeeper.dialects.words import MAX_DATA
 from adapters.zookeeper.members import OF_ANOTHER
 from adapters.zookeeper.mirror import JAVA_LIMIT, Mirror
 from adapters.zookeeper.operations import NO_AUTH, NO_NODE, Children, Get
@@ -293,6 +296,19 @@ def test_a_list_that_clients_in_java_refuse_is_a_problem_and_read() -> None:
     (told,) = seen.problems
     assert told.startswith("/services/web: ")
     assert "jute.maxbuffer" in told
+
+
+@pytest.mark.promise("S-06")
+def test_of_what_is_longer_than_any_record_no_more_is_kept_than_shows_it() -> None:
+    znodes = Znodes()
+    say(znodes, "10.0.0.1:80")
+    znodes.make("/services/web/large", b"[" + b"1," * 500_000 + b"1]")
+    made = mirror()
+    seen = Seen(znodes, made)
+    assert seen.look() == {"shop/web": ["10.0.0.1:80"]}
+    (told,) = seen.problems
+    assert told.startswith("/services/web/large: holds more than 65,536 bytes")
+    assert max(len(one.data) for one in made.nodes["/services/web"].children.values()) <= MAX_DATA + 1
 
 
 def test_a_name_that_cannot_be_one_is_a_problem_until_it_is_gone() -> None:

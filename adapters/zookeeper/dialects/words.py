@@ -36,7 +36,7 @@ def json_object(data: bytes) -> dict[str, Any]:
 def text_of(data: bytes) -> str:
     """The data as text."""
     if len(data) > MAX_DATA:
-        raise ValueError(f"holds {len(data):,} bytes, and at most {MAX_DATA:,} are read of a record")
+        raise ValueError(f"holds more than {MAX_DATA:,} bytes, of which no record is read that has so many")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -187,6 +187,17 @@ async def test_whatever_is_written_at_once_does_not_make_a_list_too_long(hand: H
         assert sum(len(name) + 4 for name in await names(hand, bench)) <= JAVA_LIMIT
 
 
+@pytest.mark.promise("S-06")
+async def test_a_record_that_nobody_would_read_again_is_not_written(hand: Hand, proxy: FaultProxy) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy, "spring")
+    async with writing(bench) as wrote:
+        long = tuple((f"k{number:02}", "\N{SPIRAL SHELL}" * 1_000) for number in range(17))
+        (change,) = wrote.plan(Service.of(WEB.name, [Endpoint("10.20.0.1", PORTS, metadata=long)]))
+        with pytest.raises(Rejected, match="65,536"):
+            await wrote.apply(change)
+        assert await names(hand, bench) == []
+
+
 async def test_a_parent_that_vanishes_is_made_again_and_stays(hand: Hand, proxy: FaultProxy) -> None:
     bench = await ZooKeeperBench.made(hand, proxy)
     async with writing(bench) as wrote:
