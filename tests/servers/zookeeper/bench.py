@@ -154,7 +154,8 @@ class ZooKeeperBench(Bench):
             place["dubbo"] = {"protocol": "http"}
         export = {**place, "services": ["*/*"], "from": ["vms"], "namespace": "shop", **self._more}
         if self._dialect == "dubbo-app":
-            export["dubbo"] = {"protocol": "http", "interfaces": ["com.ex.Foo"], "root": f"{self.root}-dubbo"}
+            dubbo = {"protocol": "http", "interfaces": ["com.ex.Foo"], "root": f"{self.root}-dubbo"}
+            export["dubbo"] = {**dubbo, **self._more.get("dubbo", {})}
         return Settings.model_validate(
             {
                 "name": "zk",

@@ -38,7 +38,7 @@ class Peer:
     """It runs; `async with` starts it, and lets it leave politely."""
 
     def __init__(self, java: Java, folder: Path, library: str, *arguments: str) -> None:
-        """`library` is curator or dubbo, `arguments` are what it is told at its start."""
+        """`library` is curator, dubbo or dubbo-calls, `arguments` are what it is told at its start."""
         self._command = [java.java, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", java.classpath, "Peer"]
         self._command += [library, *arguments]
         self._log = folder / f"{library}.log"
@@ -117,6 +117,10 @@ class Fleet(NamedTuple):
     def dubbo(self, root: str) -> Peer:
         """One with Dubbo's registry, by interface."""
         return Peer(self.java, self.folder, "dubbo", self.hosts, root.strip("/"))
+
+    def calls(self) -> Peer:
+        """One with a provider of Dubbo's and a consumer."""
+        return Peer(self.java, self.folder, "dubbo-calls", self.hosts)
 
 
 def addresses(instances: Sequence[Instance]) -> list[str]:

@@ -101,6 +101,19 @@ async def test_what_is_wrong_with_tls_is_one_line_that_says_what_to_do(secured: 
     assert "none.pem" in missing
 
 
+async def test_a_certificate_for_another_host_is_refused_where_nobody_says_to_take_it(secured: Secured) -> None:
+    tls = {"ca": str(secured.ca), "cert": str(secured.cert), "key": str(secured.key)}
+    elsewhere = FaultProxy("127.0.0.1", secured.secure_port)
+    elsewhere.host = "127.0.0.2"
+    async with elsewhere:
+        hosts = f"{elsewhere.host}:{elsewhere.port}"
+        assert "its certificate is not signed by whom `tls.ca` names, or is for another host" in await told(
+            hosts, tls=tls
+        )
+        async with observing(settings(hosts, tls={**tls, "check_hostname": False})) as seen:
+            await seen.until(lambda: seen.served("web") == [ONE])
+
+
 async def test_a_port_where_nobody_listens_is_one_line() -> None:
     port = free_port()
     assert await told(f"127.0.0.1:{port}") == (

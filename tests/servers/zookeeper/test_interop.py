@@ -1,5 +1,6 @@
 """The ecosystem's own libraries and the bridge in one ZooKeeper: each reads what the other writes."""
 
+import asyncio
 import secrets
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 from bridge.model import Endpoint, Health, Port, Service, ServiceName
 from bridge.testing.conformance.samples import WEB, service
 from bridge.testing.conformance.wrote import writing
+from bridge.testing.ports import free_port
 from bridge.testing.proxy import FaultProxy
 from tests.servers.zookeeper.bench import ZooKeeperBench
 from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.observing import observing, settings
-from tests.servers.zookeeper.peer import ANY, DUBBO, SPRING, Fleet, addresses
+from tests.servers.zookeeper.peer import ANY, DUBBO, PATIENCE, SPRING, Fleet, addresses
 
 ONE, TWO, THREE = (f"10.20.0.{number}:8080" for number in (1, 2, 3))
 FOO = "com.ex.Foo"
@@ -170,3 +172,30 @@ async def test_a_consumer_of_dubbo_is_told_what_is_written(fleet: Fleet, hand: H
         await peer.until_seen(FOO, ONE, TWO, THREE)
         await wrote.say(Service.of(WEB.name, []))
         await peer.until_seen(FOO)
+
+
+@pytest.mark.parametrize(("dialect", "by"), [("dubbo", "interface"), ("dubbo-app", "service")])
+async def test_a_consumer_of_dubbo_calls_whom_it_finds_by_what_is_written(
+    fleet: Fleet, hand: Hand, proxy: FaultProxy, dialect: str, by: str
+) -> None:
+    """By application it resolves the revision, its metadata and the mapping, which stand beside the instances."""
+    dubbo: dict[str, Any] = {"protocol": "dubbo", "group": "g", "version": "1.0.0"}
+    more = {"dubbo": dubbo, "names": {"Greeter": "shop/web"}}
+    if dialect == "dubbo-app":
+        more = {"dubbo": {**dubbo, "interfaces": ["Greeter"]}}
+    bench = await ZooKeeperBench.made(hand, proxy, dialect, **more)
+    root = bench.root if dialect == "dubbo" else f"{bench.root}-dubbo"
+    port = free_port()
+    async with fleet.calls() as peer, writing(bench) as wrote:
+
+        async def until_called(*said: str) -> None:
+            async with asyncio.timeout(PATIENCE):
+                while await peer.do("call", whom="bridge") != list(said):
+                    await asyncio.sleep(0.1)
+
+        await peer.do("serve", port=port)
+        await wrote.say(Service.of(WEB.name, [Endpoint("127.0.0.1", (Port("dubbo", port),))]))
+        await peer.do("find", by=by, root=root.strip("/"), services=bench.root)
+        await until_called("hello bridge")
+        await wrote.say(Service.of(WEB.name, []))
+        await until_called()

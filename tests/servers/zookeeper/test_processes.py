@@ -27,6 +27,7 @@ async def test_an_inventory_stands_in_a_zookeeper_follows_is_put_right_and_is_wi
             await bridge.until_holds(C, service="api")
             bridge.inventory(web=[B, C], api=[C])
             await bridge.until_holds(B, C)
+            await bridge.until_state("in step")  # what is deleted before that is not yet known to be there
             (first, _) = await hand.names("/services/web")
             await hand.remove(f"/services/web/{first}")
             await bridge.until_holds(B, C)

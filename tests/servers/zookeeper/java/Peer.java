@@ -51,7 +51,8 @@ public final class Peer {
         return switch (arguments[0]) {
             case "curator" -> new Curator(arguments[1], arguments[2], Class.forName(arguments[3]));
             case "dubbo" -> new Dubbo(arguments[1], arguments[2]);
-            default -> throw new IllegalArgumentException(arguments[0] + " is neither curator nor dubbo");
+            case "dubbo-calls" -> new DubboCalls(arguments[1]);
+            default -> throw new IllegalArgumentException(arguments[0] + " is no library that is known");
         };
     }
 
