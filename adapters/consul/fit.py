@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from adapters.consul import extras
@@ -16,13 +17,13 @@ from bridge.adapter import Problem, Record, RecordKey
 from bridge.kit import address, names
 from bridge.kit.mark import owner_name
 from bridge.kit.place import excerpt
-from bridge.model import Endpoint, Health, Locality, Metadata, Port, Service, ServiceName
+from bridge.model import NOWHERE, Endpoint, Health, Locality, Metadata, Port, Service, ServiceName
 
 HEAVIEST: Final = 65_535
 LONGEST: Final = 512
-"""Characters of a value of meta; an agent refuses more."""
+"""Bytes of a value of meta; Consul refuses more."""
 
-_META = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+_META = re.compile(r"(?!consul-)[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 _PASSING, _WARNING, _CRITICAL = "passing", "warning", "critical"
 _STATUS: Final[Mapping[Health | None, str]] = {
@@ -120,10 +121,13 @@ def said(form: Form, spelled: str, endpoint: Endpoint, lacks: Lacks) -> bytes:
     meta = dict(_metadata(endpoint.metadata, lacks))
     sayable = Endpoint(endpoint.address, ports, endpoint.health, locality, network)
     meta[EXTRAS] = extras.say(sayable)
-    while len(meta[EXTRAS]) > LONGEST and len(sayable.ports) > 1:
+    while _is_long(meta[EXTRAS]) and len(sayable.ports) > 1:
         lacks["port", "there are more ports than Consul has room for; the last are left out"] += 1
-        sayable = Endpoint(endpoint.address, sayable.ports[:-1], endpoint.health, locality, network)
+        sayable = replace(sayable, ports=sayable.ports[:-1])
         meta[EXTRAS] = extras.say(sayable)
+    if _is_long(meta[EXTRAS]):
+        lacks["locality", "a locality and a network have no room together; they are left out"] += 1
+        meta[EXTRAS] = extras.say(replace(sayable, locality=NOWHERE, network=""))
     if endpoint.via:
         meta[VIA] = endpoint.via
     return content(
@@ -167,13 +171,17 @@ def _ports(ports: tuple[Port, ...], lacks: Lacks) -> tuple[Port, ...]:
 def _metadata(metadata: Metadata, lacks: Lacks) -> Metadata:
     kept: list[tuple[str, str]] = []
     for name, value in metadata:
-        if not _META.fullmatch(name) or name.startswith(PREFIX) or len(value) > LONGEST or not value.isprintable():
+        if not _META.fullmatch(name) or name.startswith(PREFIX) or _is_long(value) or not value.isprintable():
             lacks["metadata", f"metadata {excerpt(name)} has no place in the meta of a Consul; it is left out"] += 1
         elif len(kept) == names.MAX_METADATA - 8:
             lacks["metadata", "there is more metadata than Consul has room for; the last is left out"] += 1
         else:
             kept.append((name, value))
     return tuple(kept)
+
+
+def _is_long(value: str) -> bool:
+    return len(value.encode()) > LONGEST
 
 
 def _is_word(text: str) -> bool:

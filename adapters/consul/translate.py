@@ -19,6 +19,10 @@ EXTERNAL: Final = "external-node"
 PROBED: Final = "external-probe"
 """Keys of a node's meta, by which consul-esm knows a host without an agent and what to do with it."""
 
+NODE: Final = "registered-on"
+NAME: Final = "registered-as"
+"""Keys of metadata: the node, and what the service is called there. No Consul takes one that begins with `consul-`."""
+
 SHOWN: Final = 20
 """How many bad instances of one service are told one by one."""
 
@@ -187,11 +191,11 @@ def _metadata(one: Instance, spelled: str) -> Metadata:
     if around.get(EXTERNAL) == "true":
         pairs = {key: value for key, value in around.items() if key not in (EXTERNAL, PROBED)} | pairs
     if one.node.name:
-        pairs.setdefault("consul-node", one.node.name)
+        pairs.setdefault(NODE, one.node.name)
     if one.tags:
         pairs.setdefault("tags", ",".join(one.tags))
     if spelled:
-        pairs.setdefault("consul-service", spelled)
+        pairs.setdefault(NAME, spelled)
     return tuple(sorted(pairs.items()))
 
 

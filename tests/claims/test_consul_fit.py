@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.consul import claims, extras, owned
 from adapters.consul.fit import Form, fit, of_key, spell
-from adapters.consul.objects import FORMAT, KEY, OWNER, Broken, instances_of
+from adapters.consul.objects import EXTRAS, FORMAT, KEY, OWNER, PREFIX, Broken, instances_of
 from bridge.adapter import Claim, Holding, Record
 from bridge.kit.mark import Mark
 from bridge.model import Endpoint, Health, Locality, Port, Service, ServiceName
@@ -85,6 +85,29 @@ def test_what_has_no_place_is_told_and_the_rest_is_written() -> None:
     records, problems = fit(FORM, Service.of(ServiceName("shop", "odd"), [odd, endpoint("10.1.0.2:70000")]))
     assert len(records) == 1
     assert {one.kind for one in problems} == {"endpoint", "metadata", "port", "weight"}
+
+
+@pytest.mark.parametrize("pair", [("consul-node", "x"), ("k", "ü" * 257), ("a.b", "x"), ("k" * 129, "x"), ("k", "\n")])
+def test_a_pair_that_no_consul_takes_is_left_out_and_the_endpoint_is_written(pair: tuple[str, str]) -> None:
+    kept = (("Consul-x", "y"), ("version", "ü" * 256))
+    one = Endpoint("10.1.0.1", (Port("http", 80),), metadata=(*kept, pair))
+    ((record,), (problem,)) = fit(FORM, Service.of(ServiceName("shop", "odd"), [one]))
+    meta = json.loads(record.content)["Service"]["Meta"]
+    assert {key: meta[key] for key in meta if not key.startswith(PREFIX)} == dict(kept)
+    assert problem.kind == "metadata"
+
+
+@pytest.mark.parametrize(("letter", "lacks"), [("x", set()), ("ü", {"locality"})])
+def test_what_is_said_beside_the_mark_has_room_in_a_value(letter: str, lacks: set[str]) -> None:
+    """As bytes, of which Consul takes 512."""
+    ports = tuple(Port(f"port-{number}", 8000 + number) for number in range(60))
+    for few, more in ((ports[:1], set()), (ports, {"port"})):
+        one = Endpoint(
+            "10.1.0.1", few, locality=Locality(letter * 100, letter * 100, letter * 100), network=letter * 90
+        )
+        (record,), problems = fit(FORM, Service.of(ServiceName("shop", "odd"), [one]))
+        assert len(json.loads(record.content)["Service"]["Meta"][EXTRAS].encode()) <= 512
+        assert {problem.kind for problem in problems} == lacks | more
 
 
 def test_a_service_takes_the_name_that_it_has_there_as_consul_does() -> None:

@@ -37,7 +37,7 @@ def test_maintenance_drains_and_is_no_failure(check: str) -> None:
 
 def test_lists_that_are_null_are_empty() -> None:
     one = only(entry(checks=None, TaggedAddresses=None))
-    assert (one.health, one.weight, one.metadata) == (Health.HEALTHY, 1, (("consul-node", "vm-7"),))
+    assert (one.health, one.weight, one.metadata) == (Health.HEALTHY, 1, (("registered-on", "vm-7"),))
 
 
 def test_each_state_has_its_own_weight() -> None:
@@ -128,7 +128,7 @@ def test_the_place_is_the_instances_own_then_its_nodes_then_of_meta_then_configu
 
 def test_meta_and_tags_are_metadata_and_the_mark_is_not() -> None:
     one = only(entry(Meta={"version": "2"}, Tags=["v2", "blue"]))
-    assert dict(one.metadata) == {"version": "2", "tags": "blue,v2", "consul-node": "vm-7"}
+    assert dict(one.metadata) == {"version": "2", "tags": "blue,v2", "registered-on": "vm-7"}
     bridged = only(entry(Meta={"version": "2", OWNER: "other"}, Tags=["v2", "blue"]))
     assert dict(bridged.metadata) == {"version": "2"}
 
@@ -156,10 +156,10 @@ def test_what_consul_k8s_copied_counts_only_when_asked_for(said: dict[str, objec
 
 def test_of_a_host_without_an_agent_the_meta_is_what_its_node_says_and_its_own_counts_first() -> None:
     said = {"external-node": "true", "external-probe": "true", "rack": "r4", "role": "spare"}
-    metadata = (("consul-node", "vm-7"), ("rack", "r4"), ("role", "primary"))
+    metadata = (("rack", "r4"), ("registered-on", "vm-7"), ("role", "primary"))
     assert only(entry(node={"Meta": said}, Meta={"role": "primary"})).metadata == metadata
     agents = {"rack": "r4", "consul-version": "1.20.6"}
-    assert only(entry(node={"Meta": agents}, Meta={"role": "primary"})).metadata == (metadata[0], metadata[2])
+    assert only(entry(node={"Meta": agents}, Meta={"role": "primary"})).metadata == metadata[1:]
 
 
 def test_what_nomad_registered_counts() -> None:
@@ -200,5 +200,5 @@ def test_a_name_that_had_to_be_changed_is_kept_with_each_endpoint() -> None:
     native, bridged = entry(), entry("b", "10.7.0.3", Meta={OWNER: "theirs", FORMAT: "1"})
     service = translate(PAY, "Pay_", parsed(native, bridged), scope(selection=ALL)).service
     assert service is not None
-    assert [one.metadata for one in service.endpoints] == [(("consul-node", "vm-7"), ("consul-service", "Pay_")), ()]
-    assert "consul-service" not in dict(only(native).metadata)
+    assert [one.metadata for one in service.endpoints] == [(("registered-as", "Pay_"), ("registered-on", "vm-7")), ()]
+    assert "registered-as" not in dict(only(native).metadata)

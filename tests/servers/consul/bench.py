@@ -93,7 +93,7 @@ class ConsulBench(Bench):
 
     def read_as(self, service: Service) -> Service:
         """A Consul knows everybody's health, and says on which node and with which tags it is."""
-        metadata = (("consul-node", self._node), ("tags", self._node))
+        metadata = (("registered-on", self._node), ("tags", self._node))
         return replace(
             service,
             endpoints=tuple(replace(one, health=Health.HEALTHY, metadata=metadata) for one in service.endpoints),

@@ -1,6 +1,8 @@
 """How real Consuls are reached: over TLS, as who we are at present, in several datacenters."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,11 @@ import yaml
 
 from tests.chaos.test_app import Process, command, started, until_async
 from tests.envoy.certificates import Authority
+from tests.servers.consul.exporting import Exporter
+from tests.servers.consul.hand import entry
 from tests.servers.consul.observing import settings
 from tests.servers.consul.server import ROOT, Agent, SecureAgent
+from tests.servers.exporting import exporting
 from tests.servers.observing import observing
 
 ONE, TWO, THREE = "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"
@@ -97,40 +102,72 @@ class Federated(Process):
         return {one["name"]: one for one in await self.rows("sources")}
 
 
+@asynccontextmanager
+async def federated(program: Path, folder: Path) -> AsyncIterator[tuple[Agent, Agent]]:
+    """A server of `dc1`, and one of `dc2` that is joined to it."""
+    async with Agent(program, folder / "one") as one:
+        join = {"datacenter": "dc2", "retry_join_wan": [one.wan], "retry_interval_wan": "1s"}
+        async with Agent(program, folder / "two", join) as two:
+            yield one, two
+
+
 @pytest.mark.promise("law-4")
 async def test_several_datacenters_are_several_registries_and_one_that_is_lost_takes_nothing_along(
     program: Path, tmp_path: Path
 ) -> None:
-    async with Agent(program, tmp_path / "one") as one:
-        join = {"datacenter": "dc2", "retry_join_wan": [one.wan], "retry_interval_wan": "1s"}
-        async with Agent(program, tmp_path / "two", join) as two, one.hand() as here, two.hand() as there:
-            await here.say("web", ONE)
-            await there.say("web", TWO)
-            bridge = Federated(tmp_path, one.url)
-            async with started(bridge):
-                await bridge.until_ready()
+    async with federated(program, tmp_path) as (one, two), one.hand() as here, two.hand() as there:
+        await here.say("web", ONE)
+        await there.say("web", TWO)
+        bridge = Federated(tmp_path, one.url)
+        async with started(bridge):
+            await bridge.until_ready()
 
-                async def both() -> bool:
-                    states = {name: (row["state"], row["endpoints"]) for name, row in (await bridge.sources()).items()}
-                    return states == {"near": ("synced", 1), "far": ("synced", 1)}
+            async def both() -> bool:
+                states = {name: (row["state"], row["endpoints"]) for name, row in (await bridge.sources()).items()}
+                return states == {"near": ("synced", 1), "far": ("synced", 1)}
 
-                await until_async(both, "both are read")
-                code, shown, _ = await command("show", "sources", "--config", str(bridge.config))
-                print(shown)
-                assert code == 0
-                assert shown.count("long polls of 1 services") == 2
-                await two.kill()
+            await until_async(both, "both are read")
+            code, shown, _ = await command("show", "sources", "--config", str(bridge.config))
+            print(shown)
+            assert code == 0
+            assert shown.count("long polls of 1 services") == 2
+            await two.kill()
 
-                async def lost() -> bool:
-                    return (await bridge.sources())["far"]["state"] == "lost"
+            async def lost() -> bool:
+                return (await bridge.sources())["far"]["state"] == "lost"
 
-                await until_async(lost, "the far one is lost")
-                await here.say("web", THREE)
+            await until_async(lost, "the far one is lost")
+            await here.say("web", THREE)
 
-                async def arrives() -> bool:
-                    said = await bridge.sources()
-                    return (said["near"]["state"], said["near"]["endpoints"], said["far"]["endpoints"]) == (
-                        "synced", 2, 1,
-                    )  # fmt: skip
+            async def arrives() -> bool:
+                said = await bridge.sources()
+                return (said["near"]["state"], said["near"]["endpoints"], said["far"]["endpoints"]) == ("synced", 2, 1)
 
-                await until_async(arrives, "a change in the near one arrives, and the far one's stand")
+            await until_async(arrives, "a change in the near one arrives, and the far one's stand")
+
+
+@pytest.mark.promise("law-5")
+async def test_what_one_datacenter_has_stands_in_another_one_by_an_agent_of_the_first(
+    program: Path, tmp_path: Path
+) -> None:
+    async with federated(program, tmp_path) as (one, two), one.hand() as here, two.hand() as there:
+        said = partial(entry, "Web_Shop", "10.0.0.1", node="vm-1", tags=["v2"], meta={"version": "2"})
+        await here.register(said())
+        near = {"kind": "consul", "url": one.url, "token_file": str(tmp_path / "token-state"), "namespace": "shop"}
+        bridge = Exporter(tmp_path, one.url, there, vms=near, consul={"datacenter": "dc2"})
+        bridge.configure("")
+        async with exporting(bridge):
+            await bridge.until_holds("10.0.0.1", service="web-shop")
+            (found,) = await there.get("catalog/service/web-shop")
+            meta = {key: value for key, value in found["ServiceMeta"].items() if not key.startswith("registry-bridge-")}
+            assert meta == {"registered-as": "Web_Shop", "registered-on": "vm-1", "tags": "v2", "version": "2"}
+            await here.register(said(status="critical"))
+
+            async def critical() -> bool:
+                return [one["Status"] for one in await there.get(f"health/node/{bridge.node}")] == ["critical"]
+
+            await until_async(critical, "its check follows")
+            await bridge.until_in_step()
+            assert not {"metadata", "parked"} & {one["kind"] for one in await bridge.rows("problems")}
+            assert await here.get(f"catalog/node/{bridge.node}") is None
+            assert await here.get("kv/?keys") == []

@@ -107,7 +107,7 @@ async def test_an_instance_says_where_it_is_and_what_it_weighs(standing: Agent, 
         await seen.until(lambda: bool(seen.endpoints("placed")))
         (one,) = seen.endpoints("placed")
     assert (str(one.id), one.weight, one.locality) == ("203.0.113.9:8443", 7, Locality("eu", "eu-1a"))
-    assert dict(one.metadata) == {"version": "2", "tags": "v2", "consul-node": "vm-10.3.0.1"}
+    assert dict(one.metadata) == {"version": "2", "tags": "v2", "registered-on": "vm-10.3.0.1"}
 
 
 async def test_static_hosts_of_consul_are_read_with_what_their_nodes_say(
@@ -127,7 +127,7 @@ async def test_static_hosts_of_consul_are_read_with_what_their_nodes_say(
         (one,) = seen.endpoints("ledger-db")
         assert (str(one.id), one.health, one.locality) == ("10.8.0.7:5432", Health.HEALTHY, Locality("eu", "dc1-b"))
         assert dict(one.metadata) == {
-            "role": "primary", "tags": "pg", "consul-node": "db-7", "zone": "dc1-b", "rack": "r4",
+            "role": "primary", "tags": "pg", "registered-on": "db-7", "zone": "dc1-b", "rack": "r4",
         }  # fmt: skip
         await hand.register({**host, "Check": {**health, "Status": "critical"}})
         await seen.until(lambda: [one.health for one in seen.endpoints("ledger-db")] == [Health.UNHEALTHY])
