@@ -221,7 +221,7 @@ class Transport:
                 said = await answers.whole(answer, place, "select fewer services")
                 status, headers = answer.status, answer.headers
         except TimeoutError:
-            raise Unreached(f"{place}: has no answer within {limit:g} s; see the agent, or raise `timeout`") from None
+            raise Unreached(f"{place}: has no answer within {limit:.3g} s; see the agent, or raise `timeout`") from None
         except (aiohttp.ClientError, OSError) as error:
             raise Unreached(f"{place}: {answers.lost(error, '`url`', '`tls.ca`')}") from None
         if status not in takes:

@@ -51,9 +51,8 @@ class Client:
             response = connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise NotRunningError(
-                f"admin port {self.url}: {_reason(error)}; is the bridge running, and is this its `admin: {{listen}}`?"
-            ) from error
+            frozen = connection.sock is not None and isinstance(error, TimeoutError)
+            raise NotRunningError(f"admin port {self.url}: {_FROZEN if frozen else _away(error)}") from error
         finally:
             connection.close()
         try:
@@ -69,9 +68,14 @@ class Client:
         return answer
 
 
-def _reason(error: Exception) -> str:
+_FROZEN = f"takes questions and answers none within {TIMEOUT:.0f} s; its process is stopped, or overloaded: see to it"
+
+
+def _away(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
-        return "nobody listens there"
-    if isinstance(error, TimeoutError):
-        return f"no answer within {TIMEOUT:.0f} s"
-    return str(error) or type(error).__name__
+        why = "nobody listens there"
+    elif isinstance(error, TimeoutError):
+        why = f"no answer within {TIMEOUT:.0f} s"
+    else:
+        why = str(error) or type(error).__name__
+    return f"{why}; is the bridge running, and is this its `admin: {{listen}}`?"

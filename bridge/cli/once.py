@@ -33,6 +33,9 @@ ONLOOKER = "onlooker"
 """The deployment of a process that only plans; it never claims anything."""
 
 _UNREAD = {State.WAITING, State.LOST}
+_WATCHED = {State.ANOTHER, State.FOLLOWS}
+"""In which it waits whether a claim, or a lease, is a dead one's: the time for that is its own."""
+
 _DONE = {State.IN_STEP, State.DRY_RUN}
 
 
@@ -255,8 +258,8 @@ async def _written(engine: Engine, clock: Clock, wait: float) -> Seen:
         made = sum(sum(one.made.values()) for one in _all(engine))
         if made != last:
             last, moved = made, clock.now()
-        if any(one.state is State.ANOTHER for one in _all(engine)):
-            watched = clock.now()  # what may be a dead one's claim; the time for that is its own
+        if any(one.state in _WATCHED for one in _all(engine)):
+            watched = clock.now()
         late, stuck = clock.now() >= began + wait, clock.now() >= max(moved, watched) + wait
         if clock.now() >= moved + PATIENCE:
             return True

@@ -1,6 +1,7 @@
 """The commands: what they print for people and for programs, and how they end."""
 
 import json
+import socket
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -432,6 +433,17 @@ def test_what_is_printed_is_one_line_without_control_characters() -> None:
 )
 def test_lengths_of_time_are_written_as_people_say_them(value: float | None, text: str) -> None:
     assert seconds(value) == text
+
+
+def test_a_bridge_that_is_stopped_where_it_is_is_told_from_one_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.cli.client.TIMEOUT", 0.1)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as stopped,
+        pytest.raises(NotRunningError, match="takes questions and answers none within"),
+    ):
+        Client(f"http://127.0.0.1:{stopped.getsockname()[1]}").get("/api/v1/status")
 
 
 def test_the_client_tells_apart_nobody_and_somebody_else(live: Threaded) -> None:

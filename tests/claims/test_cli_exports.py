@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ from bridge.cli.once import TICK
 from bridge.errors import Rejected, Unavailable
 from bridge.kit import Kit
 from bridge.model import Service
-from bridge.runtime.election import deployment
+from bridge.runtime.election import Alone, AloneSettings, Term, deployment
 from bridge.testing.memory import MemoryRegistry, MemorySettings
 from bridge.testing.records import encode
 from bridge.testing.store import Store
@@ -267,6 +267,31 @@ def test_a_record_that_is_rejected_is_named_and_exit_3(folder: Path, monkeypatch
     assert "rejected: out: shop/payments: out: too long" in result.stdout
 
 
+def claims_are_seen_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before it was asked again whether there is any hope."""
+
+    async def claim(_: MemoryRegistry, target: Target, claim: Claim) -> None:
+        asyncio.get_running_loop().call_later(2 * TICK, out().claim, target, claim)
+
+    monkeypatch.setattr(MemoryRegistry, "claim", claim)
+
+
+@pytest.mark.promise("R-20")
+def test_the_time_of_the_lease_of_a_leader_that_is_paused_does_not_count_as_being_stuck(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Follows(Alone):
+        async def terms(self) -> AsyncIterator[Term]:
+            await asyncio.sleep(3.0)  # longer than start.wait
+            async for term in super().terms():
+                yield term
+
+    monkeypatch.setattr(AloneSettings, "open", lambda *_: Follows("one"))
+    claims_are_seen_late(monkeypatch)
+    result = call(folder, "apply", "--once")
+    assert (result.exit_code, there()) == (0, [KEY]), result.output
+
+
 @pytest.mark.promise("R-19")
 def test_apply_does_not_write_beside_another_deployment(folder: Path) -> None:
     out().claim(ONLY, Claim("prod", "theirs", 4, time.time()))
@@ -342,11 +367,7 @@ def test_the_minute_in_which_a_dead_bridge_is_watched_does_not_count_as_being_st
 ) -> None:
     monkeypatch.setattr("bridge.runtime.claiming.LAPSE", 3.0)  # longer than start.wait
     left_behind("other", age=120)
-
-    async def seen_late(_: MemoryRegistry, target: Target, claim: Claim) -> None:
-        asyncio.get_running_loop().call_later(2 * TICK, out().claim, target, claim)
-
-    monkeypatch.setattr(MemoryRegistry, "claim", seen_late)
+    claims_are_seen_late(monkeypatch)
     result = call(folder, "withdraw", "--owner", "other", "--yes")
     assert (result.exit_code, there()) == (0, []), result.output
 
