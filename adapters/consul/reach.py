@@ -1,6 +1,6 @@
 """How a configuration says which Consul is meant, and who we are there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from math import inf
 from typing import Annotated, Final, Self
@@ -63,6 +63,11 @@ class ReachSettings(Strict):
     timeout: Duration = Field(
         default="10s", validate_default=True, description="of a question that does not wait for a change"
     )
+
+    @property
+    def consul(self) -> Hashable:
+        """The same for whoever means the same datacenter of the same Consul, as far as the configuration says it."""
+        return self.url, self.datacenter, *sorted(self.enterprise.scope().items())
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

@@ -1,6 +1,7 @@
 """What the configuration says of a registry of `kind: consul`."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -18,10 +19,15 @@ from bridge.kit import Kit
 from bridge.kit.mark import Mark
 from bridge.kit.names import port_name, service_name
 from bridge.kit.offline import in_the_way
+from bridge.kit.place import Path as Place
+from bridge.kit.place import excerpt
 from bridge.kit.settings import ExportSettings, Name, RegistrySettings, Several, Strict
 from bridge.model import Health, Locality, ServiceName
 
 Word = Annotated[str, Field(min_length=1, max_length=200)]
+
+_NODE_EACH: Final = "each would take what the other wrote for its own: join them, or name another one under `node`"
+_TOGETHER: Final = "read all of it in the registry that writes, which is never told what it knows, or write elsewhere"
 
 
 class PlacesSettings(Strict):
@@ -121,6 +127,30 @@ class Settings(RegistrySettings, ReachSettings):
     def check(self, owner: str = "") -> Observation | None:
         """Nothing is read offline; the files that are named have to lead somewhere."""
         return in_the_way(self.ready())
+
+    def clashes(self, other: Self) -> Iterator[tuple[Place, str]]:
+        if self.consul != other.consul:
+            return
+        for number, one in self._writing():
+            for at, its in other._writing():
+                if set(one.named("")) & set(its.named("")):
+                    what = f"writes on the node of export[{at}] of {excerpt(other.name)}, in the same Consul"
+                    yield ("export", number), f"{what}; {_NODE_EACH}"
+            if other.name in one.sources and self._doubles(other):
+                what = f"writes what {excerpt(other.name)} reads in the same Consul, under the same names"
+                yield ("export", number), f"{what}; {_TOGETHER}"
+        for at, its in other._writing():
+            if self.name in its.sources and other._doubles(self):
+                what = f"is read where export[{at}] of {excerpt(other.name)} writes it again, under the same names"
+                yield (), f"{what}; {_TOGETHER}"
+
+    def _writing(self) -> Iterator[tuple[int, NodeExportSettings]]:
+        return ((number, one) for number, one in enumerate(self.export) if one.mode != "dry-run")
+
+    def _doubles(self, other: Self) -> bool:
+        """Whether what another one reads may be unknown to this one, which would have it there a second time."""
+        ours, theirs = self.imported.selection(), other.imported.selection()
+        return self._into == other._into and ours not in (theirs, ImportSettings().selection())
 
     def _targets(self, api: Api, mark: Mark) -> list[NodeTarget]:
         spelled = {service: text for text, service in self._own().items()}

@@ -7,6 +7,7 @@ import pytest
 
 from adapters.consul.registry import Consul
 from adapters.consul.settings import Settings
+from bridge.config import parse
 from bridge.errors import ConfigError
 from bridge.kit import Kit
 from bridge.testing.clock import FakeClock
@@ -107,3 +108,64 @@ def test_a_token_that_is_not_there_or_none_is_a_problem_before_the_bridge_runs(t
     assert "one word of plain letters is" in seen.problems[0].what
     (tmp_path / "token").write_text("11111111-2222-3333-4444-555555555555\n")
     assert made.check() is None
+
+
+# Several registries in one Consul
+
+
+def together(*registries: str) -> str:
+    """What is wrong with these registries side by side, a line each; "" where nothing is."""
+    listed = "".join(f"  - {{kind: consul, namespace: shop, {one}}}\n" for one in registries)
+    text = f"owner: prod\nregistries:\n  - {{name: vms, kind: static, files: [vms.yaml]}}\n{listed}"
+    try:
+        parse(text, Path("bridge.yaml"))
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def writes(source: str = "vms", more: str = "") -> str:
+    return f"export: [{{services: ['shop/*'], from: [{source}]{more}}}]"
+
+
+WEB, API = "import: {services: ['web*']}", "import: {services: ['api*']}"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (
+            writes(),
+            writes(),
+            "bridge.yaml:5: registries[2].export[0]: writes on the node of export[0] of 'one', in the same Consul",
+        ),
+        (writes(more=", nodes: 3"), writes(more=", node: registry-bridge--2"), "writes on the node of export[0]"),
+        (API, f"{WEB}, {writes('one')}", "registries[2].export[0]: writes what 'one' reads in the same Consul, under"),
+        (f"{API}, {writes('two')}", WEB, "registries[2]: is read where export[0] of 'one' writes it again, under the"),
+    ],
+)
+def test_registries_that_would_take_each_others_for_their_own_in_one_consul_are_told_by_name_and_key(
+    first: str, second: str, told: str
+) -> None:
+    said = together(f"name: one, {first}", f"name: two, url: 'http://127.0.0.1', {second}")
+    assert told in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (writes(), f"url: 'http://consul.dc2', {writes()}"),
+        (writes(), f"datacenter: dc2, {writes()}"),
+        (writes(), f"enterprise: {{namespace: team}}, {writes()}"),
+        (writes(), writes(more=", node: another")),
+        (writes(), writes(more=", mode: dry-run")),
+        (WEB, WEB),
+        (API, writes("one")),
+        (WEB, f"{WEB}, {writes('one')}"),
+        (API, f"import: {{namespace: pay, services: ['web*']}}, {writes('one')}"),
+        (API, f"{WEB}, datacenter: dc2, {writes('one')}"),
+    ],
+)
+def test_registries_that_only_share_a_consul_are_let_pass(first: str, second: str) -> None:
+    assert together(f"name: one, {first}", f"name: two, {second}") == ""
