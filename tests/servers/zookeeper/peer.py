@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 from tests.servers.zookeeper.jars import Java, NoJavaError, fetch
 
 SOURCES = Path(__file__).parent / "java"
-PATIENCE = 40.0
+PATIENCE = 120.0
 
 ANY = "java.lang.Object"
 SPRING = "org.springframework.cloud.zookeeper.discovery.ZookeeperInstance"

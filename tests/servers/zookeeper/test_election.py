@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from adapters.zookeeper.access import Access
 from adapters.zookeeper.election import LeaderSettings
+from adapters.zookeeper.znode import Znode
 from bridge.kit import Clock
 from bridge.kit.election import Elector
 from tests.servers.electing import CLOCK, SHORT, enter, until, watched
 from tests.servers.elections import Ballot, Elections, Said
 from tests.servers.zookeeper.hand import Hand
-from tests.servers.zookeeper.server import Ensemble, ZooKeeper
+from tests.servers.zookeeper.jars import Java
+from tests.servers.zookeeper.server import Ensemble, Lagging, ZooKeeper
 
 
 @pytest.fixture
@@ -25,6 +28,11 @@ def path() -> str:
 def elector(hosts: str, path: str, clock: Clock = CLOCK, **more: Any) -> Elector:
     given = {"kind": "zookeeper", "hosts": hosts, "path": path, "session": "4s", **SHORT, **more}
     return LeaderSettings.model_validate(given).open(clock, None)
+
+
+async def said(znode: Znode) -> bytes | None:
+    node = await znode.read()
+    return node.data if node is not None else None
 
 
 class Znodes(Ballot):
@@ -100,6 +108,21 @@ async def test_an_ensemble_that_loses_a_server_goes_on_with_one_leader(ensemble:
         await leader.kill()
         await asyncio.sleep(3)
         await until(leaders, "one leads")
+
+
+@pytest.mark.promise("R-07")
+async def test_a_server_that_lags_behind_is_waited_for(java: Java, tmp_path: Path, path: str) -> None:
+    """Else a lease that was renewed in time looks as if it had ended, and what was decided as if it had not been."""
+    async with Lagging(java, tmp_path) as behind, Hand(behind.ahead.hosts) as hand:
+        await hand.make(path, b"before")
+        znode = Znode(Access(behind.follower.hosts), path, CLOCK, 30)
+        try:
+            assert await said(znode) == b"before"
+            behind.lag(0.5)
+            await hand.write(path, b"after")
+            assert await said(znode) == b"after"
+        finally:
+            await znode.close()
 
 
 async def test_rights_that_are_missing_are_said_and_nobody_leads(standing: ZooKeeper, hand: Hand, path: str) -> None:
