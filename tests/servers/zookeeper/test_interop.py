@@ -5,6 +5,7 @@ import secrets
 from typing import Any
 
 import pytest
+from kazoo.recipe.party import Party, ShallowParty
 
 from bridge.model import Endpoint, Health, Port, Service, ServiceName
 from bridge.testing.conformance.samples import WEB, service
@@ -199,3 +200,26 @@ async def test_a_consumer_of_dubbo_calls_whom_it_finds_by_what_is_written(
         await until_called("hello bridge")
         await wrote.say(Service.of(WEB.name, []))
         await until_called()
+
+
+@pytest.mark.parametrize(("dialect", "kind"), [("party", Party), ("kingpin", ShallowParty)])
+async def test_kazoos_own_parties_list_what_is_written_and_who_joins_one_is_read(
+    hand: Hand, proxy: FaultProxy, dialect: str, kind: type[Party] | type[ShallowParty]
+) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy, dialect)
+    party = kind(hand.kazoo, f"{bench.root}/web", identifier="10.20.0.9:8080")
+    async with writing(bench) as wrote:
+        await wrote.say(WEB)
+        assert sorted(await hand.do(list, party)) == [ONE, TWO, THREE]
+        await hand.do(party.join)
+        assert await hand.do(len, party) == 4
+
+        def joined() -> list[str]:
+            read = wrote.watched.now.services.get(WEB.name)
+            return [str(one.id) for one in read.endpoints] if read is not None else []
+
+        await wrote.watched.until(lambda: joined() == ["10.20.0.9:8080"], "who joined")
+        await wrote.say(Service.of(WEB.name, []))
+        assert await hand.do(list, party) == ["10.20.0.9:8080"]
+        await hand.do(party.leave)
+        await wrote.watched.until(lambda: joined() == [], "that nobody is left")
