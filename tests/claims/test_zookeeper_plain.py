@@ -9,15 +9,21 @@ from typing import Any
 
 import pytest
 
+from adapters.zookeeper.dialects import words
 from adapters.zookeeper.dialects.dialect import Child, PortNames
 from adapters.zookeeper.dialects.kafka import Kafka
 from adapters.zookeeper.dialects.known import Options, dialect
 from adapters.zookeeper.dialects.party import Party, ShallowParty
 from adapters.zookeeper.dialects.plain import Plain
 from adapters.zookeeper.dialects.solr import Solr
+from adapters.zookeeper.fitting import key
+from adapters.zookeeper.mirror import Mirror
+from adapters.zookeeper.paths import Mapped, Tree
+from adapters.zookeeper.target import TreeTarget
+from bridge.adapter import Put, Record, Target
 from bridge.model import Endpoint, Health, Locality, Port
 from tests.builders import endpoint
-from tests.claims.znodes import OURS, child, fitted, made, poisons_nobody, refused, said, tell
+from tests.claims.znodes import OURS, WEB, child, fitted, made, poisons_nobody, refused, said, tell
 from tests.claims.zookeeper_records import KAFKA
 
 PLAIN = Plain()
@@ -108,6 +114,18 @@ def test_a_name_that_somebody_else_has_is_taken() -> None:
     theirs = tell(PLAIN, *made(PLAIN, [record], "prod-us1"), mark=OURS).holding
     assert theirs.taken == ((record.key, "prod-us1"),)
     assert tell(PLAIN, *made(PLAIN, [record]), mark=OURS).holding.taken == ()
+
+
+@pytest.mark.promise("S-06")
+def test_what_its_mark_makes_longer_than_is_read_is_not_written() -> None:
+    tree = Tree.of("/services/{name}", Mapped("shop"))
+    target = TreeTarget(Target("/services/{name}"), tree, PLAIN, Mirror(tree, PLAIN, ours=True), OURS)
+    said = {"host": "10.0.0.1", "port": 8080, "metadata": {"k": ""}}
+    said["metadata"] = {"k": "x" * (words.MAX_DATA - len(words.compact(said)))}
+    record = Record(key(WEB, "10.0.0.1:8080"), WEB, words.compact(said))
+    assert len(record.content) == words.MAX_DATA
+    with pytest.raises(ValueError, match="at most 65,536 are read again"):
+        target.write(Put(record, None))
 
 
 # Parties
