@@ -20,11 +20,13 @@ from tests.envoy.certificates import Authority
 from tests.servers.names import Names
 from tests.servers.zookeeper.hand import ADMIN, Hand
 from tests.servers.zookeeper.jars import Java
+from tests.servers.zookeeper.known import digest, write_one
 from tests.servers.zookeeper.observing import CURATOR, observing, settings
 from tests.servers.zookeeper.server import Tls, ZooKeeper, frozen
 
 ONE = "10.0.0.1:80"
 TWO = "10.0.0.2:80"
+SASL = {"mechanism": "DIGEST-MD5", "username": "admin", "password": "a"}
 
 
 @pytest.fixture
@@ -179,19 +181,26 @@ async def strict(java: Java, tmp_path: Path) -> AsyncIterator[ZooKeeper]:
         "-Dzookeeper.sessionRequireClientSASLAuth=true",
     )
     async with ZooKeeper(java, tmp_path / "zookeeper", options=options) as made:
-        sasl = {"mechanism": "DIGEST-MD5", "username": "admin", "password": "a"}
-        async with Hand(made.hosts, sasl_options=sasl) as hand:
+        async with Hand(made.hosts, sasl_options=SASL) as hand:
             await hand.say(ONE)
         yield made
 
 
-async def test_sasl_opens_a_server_that_demands_it(strict: ZooKeeper, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("bridge:right")
-    auth = {"scheme": "sasl", "file": str(secret)}
+async def test_sasl_opens_a_server_that_demands_it_and_what_is_written_is_ours(
+    strict: ZooKeeper, tmp_path: Path
+) -> None:
+    auth = digest(tmp_path, "bridge:right", "sasl")
     async with observing(settings(strict.hosts, auth=auth)) as seen:
         await seen.until(lambda: seen.served("web") == [ONE])
-    secret.write_text("bridge:wrong")
+    await write_one(strict.hosts, "/written", auth)
+    async with Hand(strict.hosts, sasl_options=SASL) as hand:
+        (name,) = await hand.names("/written/web")
+        acls, _ = await hand.do(hand.kazoo.get_acls, f"/written/web/{name}")
+        assert sorted((one.id.scheme, one.id.id, one.perms) for one in acls) == [
+            ("sasl", "bridge", 31),
+            ("world", "anyone", 1),
+        ]
+    digest(tmp_path, "bridge:wrong")
     assert "refuses our credentials; correct `auth`" in await told(strict.hosts, auth=auth)
 
 

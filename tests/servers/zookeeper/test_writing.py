@@ -9,18 +9,16 @@ from pathlib import Path
 import pytest
 
 from adapters.zookeeper.mirror import JAVA_LIMIT
-from adapters.zookeeper.settings import Settings
-from bridge.adapter import Holding, Put, Remove, Sink
+from bridge.adapter import Put, Remove
 from bridge.errors import Conflict, Rejected
-from bridge.kit import Kit
 from bridge.kit.mark import Mark
-from bridge.model import Endpoint, Port, Service, ServiceName
-from bridge.runtime.clock import SystemClock
+from bridge.model import Endpoint, Port, Service
 from bridge.testing.conformance.samples import OURS, THEIRS, WEB, service
 from bridge.testing.conformance.wrote import writing
 from bridge.testing.proxy import FaultProxy
 from tests.servers.zookeeper.bench import ZooKeeperBench
 from tests.servers.zookeeper.hand import Hand
+from tests.servers.zookeeper.known import digest, write_one
 from tests.servers.zookeeper.server import ZooKeeper
 
 PORTS = (Port("http", 8080),)
@@ -237,32 +235,11 @@ async def test_applications_of_dubbo_are_mapped_before_they_are_there_and_others
         assert revision.encode() in await hand.read(f"{bench.root}/web/{(await names(hand, bench))[0]}")
 
 
-@pytest.fixture
-def secret(tmp_path: Path) -> str:
-    path = tmp_path / "secret"
-    path.write_text("bridge:canary")
-    return str(path)
-
-
 async def test_where_we_are_known_only_we_may_change_our_records_and_everybody_reads_them(
-    standing: ZooKeeper, hand: Hand, secret: str
+    standing: ZooKeeper, hand: Hand, tmp_path: Path
 ) -> None:
     root = f"/services-{secrets.token_hex(4)}"
-    place = {"path": f"{root}/{{name}}", "dialect": "nerve"}
-    made = Settings.model_validate(
-        {
-            "name": "zk", "kind": "zookeeper", "hosts": standing.hosts, "auth": {"file": secret},
-            "export": [{**place, "services": ["shop/*"], "from": ["vms"]}],
-        }
-    ).open(Kit("zk", SystemClock(), Mark("prod", "one")))  # fmt: skip
-    assert isinstance(made, Sink)
-    target = f"{root}/{{name}}"
-    views = made.observe()
-    view = await anext(views)
-    assert view.held[target].holdings == {}
-    records, _ = made.fit(target, Service.of(ServiceName("shop", "web"), [Endpoint("10.0.0.1", PORTS)]), Holding())  # type: ignore[arg-type]
-    await made.apply(target, Put(records[0], None))  # type: ignore[arg-type]
-    await views.aclose()  # type: ignore[attr-defined]
+    await write_one(standing.hosts, root, digest(tmp_path, "bridge:canary"))
     (name,) = await hand.names(f"{root}/web")
     acls, _ = await hand.do(hand.kazoo.get_acls, f"{root}/web/{name}")
     assert sorted((one.id.scheme, one.perms) for one in acls) == [("digest", 31), ("world", 1)]
