@@ -18,7 +18,7 @@ class MemoryBench(Bench):
 
     fences = True
 
-    def __init__(self, make: Make = MemoryRegistry, patience: float = 10.0) -> None:
+    def __init__(self, make: Make = MemoryRegistry, patience: float = Bench.patience) -> None:
         self.patience = patience
         self.store = Store()
         self.opened: list[MemoryRegistry] = []

@@ -147,6 +147,6 @@ async def running(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what another thread or process does."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not condition():
             await asyncio.sleep(0.002)

@@ -17,7 +17,7 @@ from bridge.testing.conformance import Bench
 class StaticBench(Bench):
     """One inventory of the operator's, and beside it a file for each bridge that writes, all in one layout."""
 
-    patience = 20.0
+    patience = 90.0
     package = "adapters.static"
     settings = Settings
     fences = True

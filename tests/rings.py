@@ -196,7 +196,7 @@ async def agreement(bridges: list[Bridge], relay: bool) -> str:
 
 async def agree(bridges: list[Bridge], ever: Says, relay: bool) -> None:
     """Wait until they do; whatever happens meanwhile must be sound."""
-    deadline = asyncio.get_running_loop().time() + 90
+    deadline = asyncio.get_running_loop().time() + 150
     while why := await agreement(bridges, relay):
         assert asyncio.get_running_loop().time() < deadline, why
         await looked_at(bridges, ever)

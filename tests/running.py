@@ -89,7 +89,7 @@ async def running(made: Config) -> AsyncIterator[Running]:
             await engine
 
 
-async def until(holds: Callable[[], bool], what: str, patience: float = 20.0) -> None:
+async def until(holds: Callable[[], bool], what: str, patience: float = 90.0) -> None:
     """Wait until something holds."""
     deadline = asyncio.get_running_loop().time() + patience
     while not holds():
@@ -110,12 +110,12 @@ class Threaded:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._up.wait(20)
+        assert self._up.wait(90)
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
+        self._thread.join(90)
         assert not self._thread.is_alive()
 
     def do(self, what: Callable[[Running], None], then: Callable[[Running], bool], why: str) -> None:
@@ -125,7 +125,7 @@ class Threaded:
             what(self.bridge)
             await until(lambda: then(self.bridge), why)
 
-        asyncio.run_coroutine_threadsafe(act(), self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(act(), self._loop).result(120)
 
     def _run(self) -> None:
         self._loop.run_until_complete(self._main())

@@ -12,7 +12,7 @@ import aiohttp
 from bridge.testing.ports import free_port
 
 COMMAND = str(Path(sys.executable).with_name("registry-bridge"))
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Whole:

@@ -97,7 +97,7 @@ class Process:
             if number == signal.SIGTERM:
                 await until(lambda: bool(self.said("stopping")), "it stops")
                 self.send(number)
-        code = await asyncio.wait_for(self.process.wait(), 60)
+        code = await asyncio.wait_for(self.process.wait(), 120)
         await self._reading
         return code
 
@@ -105,7 +105,7 @@ class Process:
         """Its exit code, when it ends by itself."""
         assert self.process is not None
         assert self._reading is not None
-        code = await asyncio.wait_for(self.process.wait(), 60)
+        code = await asyncio.wait_for(self.process.wait(), 120)
         await self._reading
         return code
 
@@ -144,7 +144,7 @@ async def until(holds: Callable[[], bool], what: str) -> None:
 
 
 async def until_async(holds: Callable[[], Awaitable[bool]], what: str) -> None:
-    deadline = asyncio.get_running_loop().time() + 60
+    deadline = asyncio.get_running_loop().time() + 120
     while not await holds():
         assert asyncio.get_running_loop().time() < deadline, f"waited for: {what}"
         await asyncio.sleep(0.02)
@@ -314,7 +314,7 @@ async def test_a_second_bridge_on_the_same_folder_is_one_clear_line_and_exit_2(b
     process = await asyncio.create_subprocess_exec(
         COMMAND, "run", "--config", str(other.config), stderr=asyncio.subprocess.PIPE
     )
-    _, err = await asyncio.wait_for(process.communicate(), 60)
+    _, err = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 2
     lines = err.decode().strip().split("\n")
     assert len(lines) == 1
@@ -390,5 +390,5 @@ async def command(*arguments: str) -> tuple[int | None, str, str]:
     process = await asyncio.create_subprocess_exec(
         COMMAND, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await asyncio.wait_for(process.communicate(), 120)
     return process.returncode, out.decode(), err.decode()

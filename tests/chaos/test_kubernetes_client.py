@@ -230,7 +230,7 @@ async def test_more_watches_than_a_pool_are_open_at_once(server: FakeKubernetes,
             async with api.watch(SERVICES, {"resourceVersion": "1"}, 20) as lines:
                 batch = await anext(lines)
                 if len(server.asked) < 150:
-                    await asyncio.wait_for(all_there.wait(), 20)
+                    await asyncio.wait_for(all_there.wait(), 90)
                 all_there.set()
                 return batch
 

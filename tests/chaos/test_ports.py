@@ -19,5 +19,5 @@ def test_what_one_process_was_given_no_other_is_while_it_runs() -> None:
         given = [port for one in them if one.stdout for port in one.stdout.readline().split()]
     finally:
         for one in them:
-            one.communicate("\n", timeout=20)
+            one.communicate("\n", timeout=90)
     assert len(set(given)) == len(given) == 4 * 300

@@ -26,7 +26,7 @@ from bridge.xds.tls import TlsFiles
 LOCKS = Path(__file__).parents[2] / "deploy" / "envoy"
 POLICY = Policy(None, ClusterPolicy(1.0, "round_robin", OutlierDetection(5, 10.0, 30.0, 50)))
 VMS = SourceName("vms")
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Bridge:

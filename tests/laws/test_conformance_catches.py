@@ -17,7 +17,7 @@ from bridge.testing.memory import MemoryRegistry, MemorySettings
 from tests.benches import MemoryBench
 from tests.broken import claims, fits, holdings, packages, views, writes
 
-PATIENCE = 0.4
+PATIENCE = 1.5
 """Seconds, for what never comes."""
 
 Test = Callable[..., object]
@@ -178,7 +178,7 @@ def _name(value: object) -> str:
 async def test_a_broken_promise_is_found(promise: Test, adapter: type[MemoryRegistry], said: str) -> None:
     bench = (Narrow if promise is Fitting.test_what_has_no_place_is_a_problem else MemoryBench)(adapter, PATIENCE)
     with pytest.raises((AssertionError, pytest.fail.Exception, Exception), match=said) as raised:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             await promise(None, bench)
     assert not isinstance(raised.value, TimeoutError | pytest.skip.Exception)
 

@@ -147,7 +147,7 @@ class Zygote:
 
     async def _line(self) -> str:
         assert self._process.stdout is not None
-        return (await asyncio.wait_for(self._process.stdout.readline(), 60)).decode().strip()
+        return (await asyncio.wait_for(self._process.stdout.readline(), 120)).decode().strip()
 
 
 @asynccontextmanager
@@ -161,4 +161,4 @@ async def zygote(config: Path, log: Path) -> AsyncIterator[Zygote]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        await asyncio.wait_for(process.wait(), 60)
+        await asyncio.wait_for(process.wait(), 120)

@@ -29,7 +29,7 @@ from tests.servers.kubernetes.server import ApiServer
 
 pytestmark = pytest.mark.usefixtures("quick")
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 PORTS = (("http", 8080),)
 
 

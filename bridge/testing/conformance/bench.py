@@ -18,7 +18,7 @@ class Bench(ABC):
     Only what is abstract must be given; a promise that needs more is skipped, and the report says so.
     """
 
-    patience = 10.0
+    patience = 60.0
     """Seconds within which what was done must be observed; longer than the adapter's own poll."""
 
     package: str = ""

@@ -119,7 +119,7 @@ class Reading:
             while True:
                 view = await step(views, bench)
                 fetched += 1
-                assert fetched <= 5, "40 changes were made while nobody fetched a view: do not queue them"
+                assert fetched <= 20, "40 changes were made while nobody fetched a view: do not queue them"
                 if view.services.get(last.name) == bench.read_as(last):
                     return
         finally:

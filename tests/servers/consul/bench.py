@@ -40,7 +40,7 @@ class ConsulBench(Bench):
 
     package = "adapters.consul"
     settings = Settings
-    patience = 30.0
+    patience = 90.0
 
     def __init__(self, hand: Hand, proxy: FaultProxy, folder: Path) -> None:
         self._node = f"vm-{secrets.token_hex(4)}"

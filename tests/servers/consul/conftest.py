@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,3 +93,11 @@ async def proxy(standing: Agent) -> AsyncIterator[FaultProxy]:
     """A way to the session's server that can be made to fail."""
     async with FaultProxy("127.0.0.1", standing.port) as made:
         yield made
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Settings with which an answer that is late is none that failed, which would be asked for once more."""
+    for late in ("adapters.consul.client.SLACK", "adapters.consul.registry.BEAT"):
+        monkeypatch.setattr(late, 60.0)
+    return {"timeout": "60s"}

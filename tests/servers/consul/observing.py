@@ -11,11 +11,11 @@ NAME = SourceName("consul")
 
 
 def settings(url: str, folder: Path, *, token: str = ROOT, **more: Any) -> Settings:
-    """The registry `consul`, read with this token, "" for none; time-outs are short, so that tests are."""
+    """The registry `consul`, read with this token, "" for none."""
     file = folder / "bridge-token"
     file.write_text(token)
     said = {
-        "name": NAME, "kind": "consul", "url": url, "timeout": "4s", "namespace": "shop",
+        "name": NAME, "kind": "consul", "url": url, "timeout": "30s", "namespace": "shop",
         **({"token_file": file} if token else {}), **more,
     }  # fmt: skip
     return Settings.model_validate(said)

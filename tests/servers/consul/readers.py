@@ -14,7 +14,7 @@ from tests.golang import build
 from tests.servers.consul.hand import Hand
 from tests.servers.consul.server import ROOT, Agent
 
-PATIENCE = 40.0
+PATIENCE = 90.0
 
 
 def find_reader(say: Callable[[str], None] = lambda _: None) -> Path:

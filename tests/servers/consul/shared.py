@@ -22,7 +22,7 @@ NODES = 3
 LOOK, BURST = 25, 125
 """Steps from one look to the next, and until everybody has to agree."""
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until everybody agrees."""
 
 Standing = dict[str, dict[tuple[str, str], Shown]]

@@ -22,14 +22,6 @@ SUMMARY = "/v1/internal/ui/services"
 NODES = 'node_prefix "" { policy = "read" }'
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Settings with which an answer that is late is none that failed, which would be asked for once more."""
-    for late in ("adapters.consul.client.SLACK", "adapters.consul.registry.BEAT"):
-        monkeypatch.setattr(late, 60.0)
-    return {"timeout": "60s"}
-
-
 async def test_a_thousand_services_take_few_connections_and_a_change_arrives(own: Agent, tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
     async with own.hand() as hand:

@@ -32,7 +32,7 @@ READS: tuple[Rule, ...] = (
 class KubernetesBench(Bench):
     """One namespace of the session's cluster, reached through a proxy by a user who may do no more than he needs."""
 
-    patience = 20.0
+    patience = 90.0
     package = "adapters.kubernetes"
     settings = Settings
     rules = READS

@@ -26,7 +26,7 @@ class ZooKeeperBench(Bench):
 
     package = "adapters.zookeeper"
     settings = Settings
-    patience = 30.0
+    patience = 90.0
     fences = True
     below: ClassVar[str] = "{name}"
     """Where services stand below the root, one variable a part."""
