@@ -75,6 +75,7 @@ class ZnodeLease:
         self._clock = clock
         self._seconds = seconds
         self._stat: Stat | None = None  # as it was seen last
+        self._mistaken: Stat | None = None  # what we wrote over a lease that we had not seen
 
     async def look(self) -> Standing | None:
         node = await self._znode.read()
@@ -82,18 +83,24 @@ class ZnodeLease:
         return self._standing(node) if node is not None else None
 
     async def write(self, write: Write) -> Standing:
+        """See `Lease`. A znode that is made anew has its versions anew: over one that was, we hold nothing."""
         data = lease_json.written(write, self._clock.wall())
-        if self._stat is None:
+        seen = self._stat
+        if seen is None:
             self._stat = await self._znode.make(data)
         else:
-            self._stat = await self._znode.replace(data, self._stat.version)
+            self._stat = await self._znode.replace(data, seen.version)
+            if self._stat.created != seen.created:
+                self._mistaken = self._stat
+                raise Conflict(f"{self._znode.place}: was deleted and made anew meanwhile")
         return self._standing(Node(data, self._stat))
 
     async def close(self) -> None:
         await self._znode.close()
 
     def _standing(self, node: Node) -> Standing:
-        return lease_json.read(node.data, self._seconds, (node.stat.created, node.stat.version))
+        said = lease_json.read(node.data, self._seconds, (node.stat.created, node.stat.version))
+        return said._replace(holder="") if node.stat == self._mistaken else said
 
 
 class ZnodeShelf:

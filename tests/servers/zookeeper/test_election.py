@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from adapters.zookeeper.access import Access
-from adapters.zookeeper.election import LeaderSettings
+from adapters.zookeeper.election import LeaderSettings, ZnodeLease
 from adapters.zookeeper.znode import Znode
+from bridge.errors import Conflict
 from bridge.kit import Clock
+from bridge.kit.candidate import Write
 from bridge.kit.election import Elector
 from tests.servers.electing import CLOCK, SHORT, enter, until, watched
 from tests.servers.elections import Ballot, Elections, Said
@@ -71,6 +73,27 @@ def ballot(standing: ZooKeeper, hand: Hand, path: str) -> Ballot:
 
 class TestElections(Elections):
     pass
+
+
+async def test_a_lease_that_was_made_anew_with_the_version_that_was_seen_is_nobodys_and_waited_for(
+    standing: ZooKeeper, hand: Hand, path: str
+) -> None:
+    """Versions of a znode begin anew with it: who has seen the old one writes over the new one, and knows it then."""
+    access = LeaderSettings.model_validate({"kind": "zookeeper", "hosts": standing.hosts}).access()
+    lease = ZnodeLease(Znode(access, path, CLOCK, 30), CLOCK, 2)
+    try:
+        await hand.make(path, b"{}")
+        assert await lease.look() is not None
+        await hand.remove(path)
+        await hand.make(path, json.dumps(Said("another", 2, 1)._asdict()).encode())
+        with pytest.raises(Conflict, match="was deleted and made anew"):
+            await lease.write(Write("us", 2, 1, acquires=True))
+        seen = await lease.look()
+        assert seen is not None
+        assert seen.holder == ""
+        assert (await lease.write(Write("us", 2, 2, acquires=True))).holder == "us"
+    finally:
+        await lease.close()
 
 
 async def test_who_cannot_reach_the_server_stops_before_others_could_take_over(own: ZooKeeper, path: str) -> None:
