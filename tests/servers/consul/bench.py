@@ -74,7 +74,7 @@ class ConsulBench(Bench):
                 "kind": "consul",
                 "url": f"http://127.0.0.1:{self._proxy.port}",
                 "token_file": self._file,
-                "timeout": "3s",
+                "timeout": "30s",
                 "import": {"tags": [self._node], "namespace": "shop", "ports": {"default": "http"}},
                 **self.keys,
             }

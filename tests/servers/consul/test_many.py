@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from bridge.model import Health
+from bridge.testing.proxy import FaultProxy
 from tests.servers.consul import shipped
 from tests.servers.consul.door import Door
 from tests.servers.consul.hand import Hand
@@ -204,13 +205,22 @@ async def test_a_neighbour_that_takes_nearly_all_connections_of_an_agent_costs_n
     def told() -> list[str]:
         return [seen.reading.why, *seen.unread]
 
-    async with own.hand() as hand, AsyncExitStack() as neighbour:
+    def refused() -> bool:
+        return any("http_max_conns_per_client" in one for one in told())
+
+    async with (
+        own.hand() as hand,
+        FaultProxy("127.0.0.1", own.port) as proxy,
+        AsyncExitStack() as neighbour,
+    ):
         await many(hand, 1_000)
-        async with observing(settings(own.url, tmp_path)) as seen:
+        async with observing(settings(f"http://127.0.0.1:{proxy.port}", tmp_path)) as seen:
             await seen.until(lambda: all_served(seen, 1_000))
-            await take(neighbour, own.port, 198)
-            seen.refresh()
-            await seen.until(lambda: any("http_max_conns_per_client" in one for one in told()))
+            while not refused():
+                await take(neighbour, own.port, 198)
+                proxy.reset()  # what is open is not refused
+                seen.refresh()
+                await asyncio.sleep(1)
             print(told()[:2])
             assert all_served(seen, 1_000)
             await neighbour.aclose()

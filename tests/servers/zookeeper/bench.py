@@ -161,7 +161,7 @@ class ZooKeeperBench(Bench):
                 "name": "zk",
                 "kind": "zookeeper",
                 "hosts": f"127.0.0.1:{self._proxy.port}",
-                "session": "4s",
+                "session": "30s",
                 "trees": [{**place, "namespace": "shop"}],
                 "export": [export],
             }

@@ -36,7 +36,7 @@ def _quiet() -> logging.Logger:
 async def expire(hosts: str, session: int) -> None:
     """End somebody's session while it is connected: a second client opens it too, and closes it."""
     client = KazooClient(hosts, timeout=20.0, client_id=(session, _password(session)), logger=_quiet())
-    await asyncio.to_thread(client.start, 30)
+    await asyncio.to_thread(client.start, 90)
     number, _ = client.client_id
     assert number == session, "it was another's"
     await asyncio.to_thread(client.stop)
@@ -61,7 +61,7 @@ class Hand:
         self.kazoo = KazooClient(hosts, timeout=20.0, auth_data=[("digest", ADMIN)], connection_retry=retry, **options)
 
     async def __aenter__(self) -> Self:
-        await self.do(self.kazoo.start, 30)
+        await self.do(self.kazoo.start, 90)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -116,6 +116,14 @@ class Hand:
         """A node and all below it, if it is there."""
         with suppress(NoNodeError):
             await self.do(self.kazoo.delete, path, recursive=True)
+
+    async def remove_at_once(self, path: str) -> None:
+        """A node and all below it, in one transaction: nobody sees a part of it gone."""
+        at_once = self.kazoo.transaction()
+        for each in reversed(await self.all(path)):
+            at_once.delete(each)
+        failed = [one for one in await self.do(at_once.commit) if isinstance(one, Exception)]
+        assert not failed, failed[0]
 
     async def stat(self, path: str) -> Any:
         return await self.do(self.kazoo.exists, path)

@@ -109,7 +109,7 @@ class ZooKeeper:
     async def ask(self, word: str) -> str:
         """The answer to one of its four-letter words, "" when there is none."""
         try:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
                 try:
                     writer.write(word.encode())

@@ -27,6 +27,7 @@ from tests.servers.zookeeper.server import Tls, ZooKeeper, frozen
 ONE = "10.0.0.1:80"
 TWO = "10.0.0.2:80"
 SASL = {"mechanism": "DIGEST-MD5", "username": "admin", "password": "a"}
+FOREIGN = "its certificate is not signed by whom `tls.ca` names, or is for another host"
 
 
 @pytest.fixture
@@ -41,10 +42,10 @@ def tree(root: str) -> list[dict[str, object]]:
     return [{**CURATOR[0], "path": f"{root}/{{name}}"}]
 
 
-async def told(hosts: str, **more: Any) -> str:
-    """Why it is not read."""
+async def told(hosts: str, words: str, **more: Any) -> str:
+    """Why it is not read, once these words are in it."""
     async with observing(settings(hosts, **more)) as seen:
-        await seen.until(lambda: seen.reading.lost is not None)
+        await seen.until(lambda: words in seen.reading.why)
         assert seen.reading.observation is None
         assert "\n" not in seen.reading.why
         return seen.reading.why
@@ -91,16 +92,11 @@ async def test_what_is_wrong_with_tls_is_one_line_that_says_what_to_do(secured: 
     other = tmp_path / "other.pem"
     other.write_bytes(Authority("others").pem)
     ours = {"cert": str(secured.cert), "key": str(secured.key)}
-    wrong = await told(secured.secure, tls={"ca": str(other), **ours})
-    assert "its certificate is not signed by whom `tls.ca` names, or is for another host" in wrong
-    unshown = await told(secured.secure, tls={"ca": str(secured.ca)})
-    assert "wants a certificate of ours" in unshown
-    plain = await told(secured.secure)
-    assert "or wants TLS" in plain
-    mistaken = await told(secured.hosts, tls={"ca": str(secured.ca), **ours})
-    assert "does not speak TLS on that port" in mistaken
-    missing = await told(secured.secure, tls={"ca": str(tmp_path / "none.pem"), **ours})
-    assert "none.pem" in missing
+    await told(secured.secure, FOREIGN, tls={"ca": str(other), **ours})
+    await told(secured.secure, "wants a certificate of ours", tls={"ca": str(secured.ca)})
+    await told(secured.secure, "or wants TLS")
+    await told(secured.hosts, "does not speak TLS on that port", tls={"ca": str(secured.ca), **ours})
+    await told(secured.secure, "none.pem", tls={"ca": str(tmp_path / "none.pem"), **ours})
 
 
 async def test_a_certificate_for_another_host_is_refused_where_nobody_says_to_take_it(secured: Secured) -> None:
@@ -109,28 +105,25 @@ async def test_a_certificate_for_another_host_is_refused_where_nobody_says_to_ta
     elsewhere.host = "127.0.0.2"
     async with elsewhere:
         hosts = f"{elsewhere.host}:{elsewhere.port}"
-        assert "its certificate is not signed by whom `tls.ca` names, or is for another host" in await told(
-            hosts, tls=tls
-        )
+        await told(hosts, FOREIGN, tls=tls)
         async with observing(settings(hosts, tls={**tls, "check_hostname": False})) as seen:
             await seen.until(lambda: seen.served("web") == [ONE])
 
 
 async def test_a_port_where_nobody_listens_is_one_line() -> None:
     port = free_port()
-    assert await told(f"127.0.0.1:{port}") == (
+    assert await told(f"127.0.0.1:{port}", "nobody listens") == (
         f"zookeeper 127.0.0.1:{port}: nobody listens on that port; it is tried again"
     )
 
 
 async def test_a_server_that_is_none_is_one_line() -> None:
     async with FaultProxy("127.0.0.1", free_port()) as proxy:
-        assert "it is tried again" in await told(f"127.0.0.1:{proxy.port}")
+        await told(f"127.0.0.1:{proxy.port}", "it is tried again")
 
 
 async def test_a_name_that_is_none_is_one_line() -> None:
-    said = await told("zk1.invalid:2181")
-    assert "zk1.invalid is no name that can be resolved" in said
+    await told("zk1.invalid:2181", "zk1.invalid is no name that can be resolved")
 
 
 async def test_digest_opens_what_is_kept_from_others(
@@ -142,14 +135,14 @@ async def test_digest_opens_what_is_kept_from_others(
     wrong.write_text("admin:guessed\n")
     async with observing(settings(standing.hosts, tree(root), auth={"file": str(right)})) as seen:
         await seen.until(lambda: seen.served("web") == [ONE])
-    said = await told(standing.hosts, trees=tree(root), auth={"file": str(wrong)})
-    assert f"{root}: may not be read by us; give us `r` there, or correct `auth`" in said
+    denied = f"{root}: may not be read by us; give us `r` there, or correct `auth`"
+    said = await told(standing.hosts, denied, trees=tree(root), auth={"file": str(wrong)})
     assert "guessed" not in said
-    missing = await told(standing.hosts, trees=tree(root), auth={"file": str(tmp_path / "none")})
-    assert "a secret is to be read from here: No such file or directory; put it there, or correct the path" in missing
+    missing = "a secret is to be read from here: No such file or directory; put it there, or correct the path"
+    await told(standing.hosts, missing, trees=tree(root), auth={"file": str(tmp_path / "none")})
     right.write_text("admin\n")
-    halved = await told(standing.hosts, trees=tree(root), auth={"file": str(right)})
-    assert "auth: what is read is no user:password; write both, with a colon between them" in halved
+    halved = "auth: what is read is no user:password; write both, with a colon between them"
+    await told(standing.hosts, halved, trees=tree(root), auth={"file": str(right)})
 
 
 @pytest.mark.promise("S-12")
@@ -201,7 +194,7 @@ async def test_sasl_opens_a_server_that_demands_it_and_what_is_written_is_ours(
             ("world", "anyone", 1),
         ]
     digest(tmp_path, "bridge:wrong")
-    assert "refuses our credentials; correct `auth`" in await told(strict.hosts, auth=auth)
+    await told(strict.hosts, "refuses our credentials; correct `auth`", auth=auth)
 
 
 @pytest.mark.promise("R-33")
@@ -219,8 +212,7 @@ async def test_a_name_that_moves_is_followed_and_one_that_is_gone_waited_for(
         await old.refuse()
         old.reset()
         await hand.say(TWO, root=root)
-        await seen.until(lambda: seen.served("web") == [ONE, TWO])
-        assert new.accepted
+        await seen.until(lambda: seen.served("web") == [ONE, TWO] and bool(new.accepted))
         names.address = None
         new.reset()
         await seen.until(lambda: "zk.test is no name that can be resolved" in seen.reading.why)
@@ -255,7 +247,7 @@ async def test_the_loop_goes_on_while_a_server_is_frozen(own: ZooKeeper) -> None
             watching.cancel()
             await seen.until(lambda: seen.reading.lost is None)
     print(f"the loop was late by at most {max(lags) * 1000:.0f} ms in {len(lags)} turns")
-    assert len(lags) > 100
+    assert len(lags) > 60, "twice as often as it was asked for a reading"
 
 
 @pytest.mark.promise("law-10")
@@ -264,7 +256,7 @@ async def test_more_than_kazoo_can_queue_keeps_nobody_from_noticing_that_a_serve
     large = Put("/", b"x" * 500_000)  # a few fill the connection, and then kazoo takes nothing more from its queue
     try:
         await client.up(30)
-        async with frozen(own), asyncio.timeout(20):
+        async with frozen(own), asyncio.timeout(25):
             with pytest.raises(SilentError):
                 await client.ask(*[large] * 400)
             with pytest.raises(SilentError):
@@ -302,7 +294,7 @@ async def test_in_a_long_outage_why_is_not_told_again_and_again(own: ZooKeeper) 
 async def test_who_asks_after_the_end_is_told_so() -> None:
     client = Client(Access(f"127.0.0.1:{free_port()}"), "zookeeper", SystemClock(), asyncio.Event())
     await client.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         for _ in range(3):
             with pytest.raises(Unavailable, match="the session was closed"):
                 await client.ask(Exists("/"))

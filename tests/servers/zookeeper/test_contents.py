@@ -188,7 +188,7 @@ async def test_a_root_that_vanishes_takes_nothing_along_and_is_read_again_when_i
     await hand.say(ONE, TWO, root=root)
     async with observing(settings(standing.hosts, tree(root))) as seen:
         await seen.until(lambda: seen.served("web") == [ONE, TWO])
-        await hand.remove(root)
+        await hand.remove_at_once(root)
         await seen.until(lambda: f"{root}: is not there" in "".join(seen.unread))
         await asyncio.sleep(4)  # longer than what is small is held
         assert set(seen.served("web")) <= {ONE, TWO, f"{ONE}?", f"{TWO}?"}

@@ -91,6 +91,7 @@ async def test_of_two_bridges_with_one_owner_the_second_writes_nothing_and_says_
             async with exporting(second):
                 row = await second.until_row(lambda row: row["state"] == "another", "it sees the other one")
                 assert "writes as owner prod; give each deployment an `owner:` of its own" in row["why"]
+                await until(lambda: bool(second.said("export stopped")), "it is told")
                 assert second.said("export stopped")[0]["level"] == "error"
                 first.inventory(web=[A, C])
                 await first.until_holds(A, C)
