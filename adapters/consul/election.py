@@ -36,9 +36,9 @@ def _key(text: str) -> str:
 class LeaderSettings(ReachSettings, LeaseSettings):
     """`leader: {kind: consul}`: of all replicas that name the same key, one writes.
 
-    A key that is not there may be new, or was deleted while somebody leads by it, or the Consul has lost its data: no
-    answer tells these apart. So the first leader of all waits as after any other, unless the operator, who knows, makes
-    the key.
+    A key that is not there may be new, or the Consul has lost it, or was put back to an older state, while somebody
+    leads by it: no answer tells these apart. (One that was deleted shows for a quarter of an hour, in the index of what
+    begins so.) So the first leader of all waits as after any other, unless the operator, who knows, makes the key.
     """
 
     kind: Literal["consul"]

@@ -10,10 +10,14 @@ import pytest
 from adapters.consul.election import LeaderSettings
 from bridge.kit import Clock
 from bridge.kit.election import Elector
+from bridge.testing.proxy import FaultProxy
 from tests.servers.consul.hand import Hand
 from tests.servers.consul.server import ROOT, Agent
 from tests.servers.electing import CLOCK, SHORT, enter, until, watched
 from tests.servers.elections import Ballot, Elections, Said
+
+NEW = b'{"seconds": 1}'
+"""A lease of which an operator says that it is new."""
 
 
 @pytest.fixture
@@ -86,6 +90,25 @@ async def test_who_cannot_reach_the_agent_stops_before_others_could_take_over(
         await until(leaders, "one leads")
 
 
+@pytest.mark.promise("R-10")
+async def test_a_consul_that_is_put_back_to_an_older_state_frees_nobodys_lead(
+    own: Agent, token: Path, key: str
+) -> None:
+    """That is why a lease that nobody ever saw is waited for: by what this one says now it never was."""
+    long = {"lease": "6s", "renew": "5s", "retry": "200ms"}
+    async with own.hand() as hand, FaultProxy("127.0.0.1", own.port) as line:
+        before = await hand.raw("GET", "snapshot")
+        await hand.raw("PUT", f"kv/{key}", NEW)
+        first = enter(elector(f"http://127.0.0.1:{line.port}", token, key, **long))
+        async with watched(first):
+            await until(lambda: first.leads, "it leads")
+            line.set(hole=True)
+            await hand.raw("PUT", "snapshot", before)
+            second = enter(elector(own.url, token, key, **long))
+            async with watched(first, second):
+                await until(lambda: second.leads, "the other one leads, when the first one does no more")
+
+
 async def test_rights_that_are_missing_are_said_and_nobody_leads(
     standing: Agent, hand: Hand, tmp_path: Path, key: str
 ) -> None:
@@ -105,8 +128,8 @@ async def test_an_operator_who_knows_that_the_lease_is_new_says_so_and_nobody_wa
 ) -> None:
     """As the README has it; a lease that nobody was told of is waited for, and here that would be half an hour."""
     long = {"lease": "30m", "renew": "20m", "retry": "200ms"}
-    assert await hand.raw("PUT", f"kv/{key}?cas=0", b'{"seconds": 1}') == b"true"
+    assert await hand.raw("PUT", f"kv/{key}?cas=0", NEW) == b"true"
     one = enter(elector(standing.url, token, key, **long))
     async with watched(one):
         await until(lambda: one.leads, "it leads")
-        assert await hand.raw("PUT", f"kv/{key}?cas=0", b'{"seconds": 1}') == b"false", "nobody's lead is taken so"
+        assert await hand.raw("PUT", f"kv/{key}?cas=0", NEW) == b"false", "nobody's lead is taken so"

@@ -15,11 +15,15 @@ from bridge.errors import Conflict
 from bridge.kit import Clock
 from bridge.kit.candidate import Write
 from bridge.kit.election import Elector
+from bridge.testing.proxy import FaultProxy
 from tests.servers.electing import CLOCK, SHORT, enter, until, watched
 from tests.servers.elections import Ballot, Elections, Said
 from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.jars import Java
 from tests.servers.zookeeper.server import Ensemble, Lagging, ZooKeeper
+
+NEW = b'{"seconds": 1}'
+"""A lease of which an operator says that it is new."""
 
 
 @pytest.fixture
@@ -120,6 +124,34 @@ async def test_a_server_with_empty_data_elects_anew(own: ZooKeeper, path: str) -
         await until(lambda: not one.leads, "it leads no more")
         await own.start()
         await until(lambda: one.leads, "it leads again")
+
+
+@pytest.mark.promise("R-02")
+async def test_a_server_that_lost_its_data_frees_nobodys_lead(own: ZooKeeper, path: str) -> None:
+    """That is why a lease that nobody ever saw is waited for: it may have been there, with somebody who leads by it."""
+    long = {"lease": "6s", "renew": "5s", "retry": "200ms"}
+    async with Hand(own.hosts) as hand, FaultProxy("127.0.0.1", own.port) as line:
+        await hand.make(path, NEW)
+        first = enter(elector(f"127.0.0.1:{line.port}", path, **long))
+        async with watched(first):
+            await until(lambda: first.leads, "it leads")
+            line.set(hole=True)
+            await own.kill()
+            own.wipe()
+            await own.start()
+            second = enter(elector(own.hosts, path, **long))
+            async with watched(first, second):
+                await until(lambda: second.leads, "the other one leads, when the first one does no more")
+
+
+async def test_an_operator_who_knows_that_the_lease_is_new_says_so_and_nobody_waits_for_its_length(
+    standing: ZooKeeper, hand: Hand, path: str
+) -> None:
+    """As the README has it; a lease that nobody was told of is waited for, and here that would be half an hour."""
+    await hand.make(path, NEW)
+    one = enter(elector(standing.hosts, path, lease="30m", renew="20m"))
+    async with watched(one):
+        await until(lambda: one.leads, "it leads")
 
 
 @pytest.mark.promise("R-06")
