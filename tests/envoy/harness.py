@@ -97,6 +97,12 @@ async def until(holds: Callable[[], Awaitable[Any]], what: str, patience: float 
     return answer
 
 
+async def acknowledged(bridge: Bridge) -> bool:
+    """Whether streams have asked, and answered all that they were told."""
+    types = [one for status in bridge.streams() for one in status.types]
+    return bool(types) and not any(one.unacknowledged or one.pending for one in types)
+
+
 class Sample:
     """A small web server that answers with its own address; use as `async with`."""
 
@@ -191,6 +197,15 @@ class Routing(EnvoyProcess):
     async def rejected(self) -> int:
         """How many updates it refused."""
         return sum((await self.stats("update_rejected")).values())
+
+    async def answered(self, service: str, *names: str) -> None:
+        """Wait until all of these samples answer and nobody else: of what it tells its workers hear a little later."""
+        told = {(200, name) for name in names}
+
+        async def so() -> bool:
+            return {await self.request(service) for _ in range(5 * len(names))} == told
+
+        await until(so, f"{service} is answered by {', '.join(names)}")
 
     async def request(self, service: str, method: str = "GET") -> tuple[int, str]:
         """Status and body of a request to a service through its listener."""

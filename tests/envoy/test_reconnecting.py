@@ -101,7 +101,7 @@ async def test_changes_go_on_after_a_restart(envoys: Envoys, way: Way):
 @pytest.mark.promise("xDS-15")
 @pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 async def test_a_connection_that_grows_too_old_is_made_anew_and_nothing_lost(envoys: Envoys, delta: bool, monkeypatch):
-    young = {"grpc.max_connection_age_ms": 300, "grpc.max_connection_age_grace_ms": 100}
+    young = {"grpc.max_connection_age_ms": 1_000, "grpc.max_connection_age_grace_ms": 500}
     monkeypatch.setattr("bridge.xds.server.OPTIONS", tuple((dict(OPTIONS) | young).items()))
     assert dict(OPTIONS)["grpc.max_connection_age_ms"] == 30 * 60 * 1000
     async with Bridge(*SERVICES) as bridge, envoys.one(bridge, Way("ads", delta)) as envoy:

@@ -11,7 +11,7 @@ from bridge.traffic import NodeClass
 from bridge.xds.messages import CDS, EDS, Resource
 from bridge.xds.resources import Resources
 from tests.builders import service
-from tests.envoy.harness import Bridge, Envoys, Way, until
+from tests.envoy.harness import Bridge, Envoys, Way, acknowledged, until
 
 PAYMENTS, LEDGER, STOCK = "shop/payments", "shop/ledger", "shop/stock"
 
@@ -53,11 +53,19 @@ def bad_cluster(name: str, *, named: bool) -> cluster_pb2.Cluster:
 
 
 async def quiet(bridge: Bridge) -> int:
-    """Wait until nothing has been sent for a while; how much was sent then."""
+    """Wait until nothing was sent for a while and nothing is to be answered; how much was sent then."""
     sent = -1
     while sent != (sent := bridge.server.totals.responses):
+        await until(lambda: acknowledged(bridge), "Envoy has answered")
         await asyncio.sleep(0.7)
     return sent
+
+
+async def until_parked(bridge: Bridge, *names: str) -> None:
+    async def so() -> bool:
+        return parked(bridge) == set(names)
+
+    await until(so, f"parked is {names}")
 
 
 def parked(bridge: Bridge) -> set[str]:
@@ -84,6 +92,7 @@ async def test_a_bad_assignment_is_parked_and_its_neighbours_flow(envoys: Envoys
             return set(clusters[LEDGER]) == {"10.0.1.2:80"} and set(clusters[STOCK]) == {"10.0.2.2:80"}
 
         await until(flows, "the neighbours flow")
+        await until_parked(bridge, PAYMENTS)
         sent = await quiet(bridge)
         assert await flows()
         assert parked(bridge) == {PAYMENTS}
@@ -98,7 +107,7 @@ async def test_a_bad_assignment_is_parked_and_its_neighbours_flow(envoys: Envoys
         bridge.resources.bad.clear()
         bridge.show(service(PAYMENTS, "10.0.0.3:80"))
         await envoy.becomes(bridge.expected())
-        assert parked(bridge) == set()
+        await until_parked(bridge)
 
 
 async def _has(envoy, cluster: str, hosts: set[str]) -> bool:
@@ -118,6 +127,7 @@ async def test_an_envoy_that_starts_with_a_bad_assignment_gets_all_the_others(en
                 return all(set(clusters.get(name, ())) == hosts for name, hosts in good.items())
 
             await until(flows, "the others flow")
+            await until_parked(bridge, "shop/s4")
             await quiet(bridge)
             assert parked(bridge) == {"shop/s4"}
             assert bridge.server.totals.nacks <= 8
@@ -140,7 +150,9 @@ async def test_a_bad_cluster_is_parked_and_no_other_is_lost(envoys: Envoys, delt
             return bridge.server.totals.nacks > 0
 
         await until(noticed, "Envoy refuses")
+        await until_parked(bridge, "shop/bad")
         await quiet(bridge)
+        await until(lambda: _has(envoy, STOCK, {"10.0.2.1:80"}), "its neighbour is there")
         had = {name: set(hosts) for name, hosts in (await envoy.clusters()).items()}
         assert {name: had.get(name) for name in before} == before
         assert bridge.server.totals.nacks <= 4
@@ -154,4 +166,4 @@ async def test_a_bad_cluster_is_parked_and_no_other_is_lost(envoys: Envoys, delt
         bridge.show(gone=("shop/bad",))
         bridge.show(service("shop/bad", "10.0.6.2:80"))
         await envoy.becomes(bridge.expected())
-        assert parked(bridge) == set()
+        await until_parked(bridge)
