@@ -1,4 +1,4 @@
-"""`python -m tests.servers.consul.ask PACKAGE URL`: every question of the client, asked through another package."""
+"""`python -m tests.servers.consul.ask PACKAGE URL`: whatever the client does, done through another package."""
 
 import asyncio
 import json
@@ -12,17 +12,25 @@ import consul
 
 from adapters.consul.access import Access
 from adapters.consul.client import Api
+from bridge.adapter import Remove
+from tests.builders import service
+from tests.servers.consul.observing import settings
 from tests.servers.consul.server import ROOT
+from tests.servers.consul.test_writing import HERE, writer
+from tests.servers.observing import observing
+
+NAME = "asked"
+TWO = ["10.1.0.1:80", "10.1.0.2:80"]
 
 
-async def main(url: str, folder: Path) -> None:
+async def asked(url: str, folder: Path) -> dict[str, bool]:
+    """Every question that the package makes."""
     token = folder / "token"
     token.write_text(ROOT)
     api = Api("consul", Access(url, token, None), 5.0, "dc1", {})
     try:
         first = await api.instances("consul")
-        answers = {
-            "package": str(Path(consul.__file__).parent.parent),
+        return {
             "services": "consul" in (await api.services()).read(),
             "nodes": len((await api.nodes()).read()) >= 1,
             "checks": isinstance((await api.checks_in("critical")).read(), list),
@@ -33,8 +41,28 @@ async def main(url: str, folder: Path) -> None:
         }
     finally:
         await api.close()
-    print(json.dumps(answers))
+
+
+async def written(url: str, folder: Path) -> None:
+    """What one bridge claims and writes wakes another, and is taken away again."""
+    one, two = (service(f"shop/{NAME}", *TWO[:many]) for many in (1, 2))
+    reads = settings(url, folder, **{"import": {"services": [NAME]}})
+    async with writer(url, folder) as us, observing(reads) as seen:
+        await us.claim()
+        for wanted in (one, two):
+            await us.say(wanted)
+            await seen.until(lambda wanted=wanted: len(seen.served(NAME)) == len(wanted.endpoints))
+        assert seen.served(NAME) == TWO
+        assert us.held is not None
+        for record in us.held.holdings[one.name].records:
+            await us.sink.apply(HERE, Remove(record))
+
+
+async def main(package: Path, url: str) -> None:
+    answers = await asked(url, package)
+    await written(url, package)
+    print(json.dumps({"package": str(Path(consul.__file__).parent.parent), **answers}))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[2], Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -62,12 +62,14 @@ async def arrived(bridge: Whole, wanted: list[str]) -> bool:
 async def test_the_policy_for_reading_lets_nobody_write(standing: Agent, hand: Hand) -> None:
     await hand.policy("reading-alone", shipped.rules("read"))
     token, _ = await hand.token("reading-alone")
+    await hand.put("connect/intentions/exact?source=api&destination=web", {"Action": "allow"})
     async with standing.hand(token) as reader:
         for path, body in (
             ("catalog/register", entry("intruder", "10.7.0.9")),
             ("kv/intruder", {}),
             ("session/create", {}),
             ("acl/policy", {"Name": "intruder"}),
+            ("connect/intentions/exact?source=intruder&destination=web", {"Action": "allow"}),
         ):
             with pytest.raises(HandError, match="Permission denied"):
                 await reader.put(path, body)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.envoy.harness import until
 from tests.servers.consul import shipped
-from tests.servers.consul.hand import Hand
+from tests.servers.consul.hand import Hand, HandError, entry
 from tests.servers.consul.server import Agent
 from tests.whole import Whole
 
@@ -57,6 +57,15 @@ class Both:
             return text if "the right that is missing" in text else ""
 
         return str(await until(is_so, f"a right is missing; {self.refused()}"))
+
+    async def tells(self, kind: str, words: str) -> None:
+        """Wait for a problem of the kind with these words in it."""
+
+        async def is_so() -> bool:
+            _, said = await self.bridge.get("/api/v1/problems")
+            return any(one["kind"] == kind and words in one["what"] for one in said["problems"])
+
+        await until(is_so, f"a problem {kind} says: {words}")
 
     def refused(self) -> list[str]:
         """What its log says of rights."""
@@ -122,6 +131,42 @@ async def test_without_one_right_it_is_told_which_and_nothing_is_half_written(
         assert await both.stands() == []
         await hand.policy("both", BOTH)
         await both.becomes(*TWO)
+
+
+@pytest.mark.promise("S-16")
+async def test_the_policies_for_writing_let_nobody_write_elsewhere(standing: Agent, hand: Hand) -> None:
+    await hand.policy("writing-alone", BOTH)
+    token, _ = await hand.token("writing-alone")
+    await hand.put("connect/intentions/exact?source=api&destination=ledger", {"Action": "allow"})
+    async with standing.hand(token) as writer:
+        assert await writer.get("connect/intentions") == []
+        for path, body in (
+            ("catalog/register", entry("ledger", "10.7.0.9", node="registry-bridge-other")),
+            ("catalog/register", entry("intruder", "10.7.0.9", node=NODE)),
+            ("kv/registry-bridge/claims/other/x", {}),
+            ("kv/registry-bridge/leader/registry-bridge", {}),
+            ("session/create", {}),
+            ("connect/intentions/exact?source=intruder&destination=ledger", {"Action": "allow"}),
+        ):
+            with pytest.raises(HandError, match="Permission denied"):
+                await writer.put(path, body)
+
+
+@pytest.mark.promise("S-16")
+async def test_who_may_not_read_all_claims_writes_nothing_beside_another_bridge_and_who_may_knows_which_is_no_more(
+    own: Agent, tmp_path: Path
+) -> None:
+    async with own.hand() as hand:
+        mark = {"registry-bridge-owner": "gone", "registry-bridge-format": "1"}
+        await hand.register(entry("web", "10.7.0.9", node="registry-bridge-gone", meta=mark))
+        await hand.put("kv/registry-bridge/claims/gone/registry-bridge-gone", {"deployment": "x", "term": 1, "beat": 1})
+        less = granted("read", "write", without='key_prefix "registry-bridge/claims/"')
+        async with installed(own, hand, tmp_path / "bridge", less) as both:
+            await both.tells("target", "claims: may not be read whole by the token")
+            assert await both.stands() == []
+            await hand.policy("both", BOTH)
+            await both.becomes(*TWO)
+            await both.tells("abandoned", "has not renewed its claim")
 
 
 @pytest.mark.promise("S-16", "law-5")
