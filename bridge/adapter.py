@@ -220,6 +220,53 @@ class Sink(Source, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Stranger:
+    """Something that a hand registered in a registry, of which a record of ours may take the place.
+
+    `place` and `name` are what the registry calls it, `service` and `where` what it is the instance of and at which
+    address; without a name it is a place of which all went, and which is left. `stays` says why it cannot go for ours,
+    "" where it can; `loses` what ours has not, or says otherwise; `yields`: it was let go, and goes in the moment in
+    which ours is written. `revision` is the adapter's.
+    """
+
+    place: str
+    name: str
+    service: str
+    where: str
+    stays: str = ""
+    loses: tuple[str, ...] = ()
+    yields: bool = False
+    revision: Hashable = None
+
+
+@runtime_checkable
+class Heir(Protocol):
+    """A sink that can take over, one by one and without a gap, what hands registered there."""
+
+    async def strangers(self, target: Target, places: Sequence[str], wanted: Services) -> Sequence[Stranger]:
+        """What hands registered in the places of these names (globs), as it stands there now; sorted.
+
+        `wanted` is what would be written to the target if nobody else had written there. The sink is being observed.
+        Raises Denied or Unavailable.
+        """
+        ...
+
+    async def let_go(self, target: Target, stranger: Stranger) -> None:
+        """Let it go for ours: where a record says it too, the sink writes that from now on in its place, in one step.
+
+        Until then nothing is different for its readers. Raises Conflict, Rejected, Denied or Unavailable.
+        """
+        ...
+
+    async def clear(self, target: Target, place: str) -> bool:
+        """Remove a place of which something went for ours, if nothing is left there; whether that was so.
+
+        Raises Conflict, Rejected, Unavailable, or Denied where it is left empty for want of a right.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Why a service is not written as it is wanted: a sentence, and what to do.
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from bridge.adapter import Observation
+from bridge.adapter import Held, Holding, Observation, Record, RecordKey, Target
 from bridge.guard import Accepted, Elapsed, Event, Frozen, Guard, Lost, Probed, Removals, Seen, Verdict
 from bridge.model import EndpointId, Health, Service, Services
-from bridge.table import share
+from bridge.table import Table, share
 from tests.builders import eid, endpoint, hosts, name, service, services
 
 RULES = Removals(
@@ -45,6 +45,7 @@ class Watched:
     def __post_init__(self) -> None:
         self.guard = Guard(self.rules, self.baseline)
         self.seen: Services = services()
+        self.ours: Table[Target, Held] = Table()
         self.last: Verdict | None = None
 
     @property
@@ -68,12 +69,19 @@ class Watched:
         """The source says just this, by a reading made anew unless `made` is False."""
         self.seen = share(self.seen, {one.name: one for one in them})
         self.read += made
-        return self.tell(Seen(Observation(self.seen, self.read)))
+        return self.tell(Seen(Observation(self.seen, self.read, held=self.ours)))
+
+    def has_ours(self, *them: Service) -> None:
+        """From the next look on just this stands there as ours."""
+        holdings = {
+            one.name: Holding((Record(RecordKey(str(one.name)), one.name, b""),), one.endpoints) for one in them
+        }
+        self.ours = Table({Target(""): Held(Table(holdings))})
 
     def again(self) -> Verdict:
         """The source says the same, by a reading made anew."""
         self.read += 1
-        return self.tell(Seen(Observation(self.seen, self.read)))
+        return self.tell(Seen(Observation(self.seen, self.read, held=self.ours)))
 
     def lose(self) -> Verdict:
         return self.tell(Lost())

@@ -1,8 +1,9 @@
 """What all parts say together, at the cost of what changed."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from adapters.consul.names import name
+from adapters.consul.objects import Instance
 from adapters.consul.part import Part
 from adapters.consul.translate import Scope, Translated, translate
 from bridge.adapter import Problem
@@ -21,6 +22,7 @@ class Catalog:
         self._named = name((), namespace, own)
         self._spelled: frozenset[str] = frozenset()
         self._told: dict[str, Translated] = {}
+        self._yields: dict[str, tuple[Instance, ...]] = {}
         self._changes: dict[ServiceName, Service | None] = {}
 
     @property
@@ -50,6 +52,10 @@ class Catalog:
         made = translate(service, part.name, part.said, self._scope)
         stood = self._changes[service] if service in self._changes else self._services.get(service)
         self._told[part.name] = made
+        if made.yields:
+            self._yields[part.name.lower()] = made.yields
+        else:
+            self._yields.pop(part.name.lower(), None)
         if stood != made.service:
             self._changes[service] = made.service
 
@@ -57,6 +63,15 @@ class Catalog:
         """A name that is no more, or is another now."""
         if self._told.pop(spelled, None) is not None:
             self._changes[service] = None
+            self._yields.pop(spelled.lower(), None)
+
+    def yields(self, names: Iterable[str]) -> tuple[Instance, ...]:
+        """What goes for ours of the services that are called so, in lower case."""
+        return tuple(one for name in names for one in self._yields.get(name, ()))
+
+    def service(self, spelled: str) -> ServiceName | None:
+        """What a name that is read comes to; None where it is not read."""
+        return self._named.by.get(spelled)
 
     def knows(self, spelled: str) -> bool:
         """Whether a part of that name was taken."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from adapters.consul import extras
-from adapters.consul.objects import EXTRAS, PREFIX, VIA
+from adapters.consul.objects import EXTRAS, PREFIX, TAGS, VIA
 from bridge.adapter import Problem, Record, RecordKey
 from bridge.kit import address, names
 from bridge.kit.mark import owner_name
@@ -135,7 +135,7 @@ def said(form: Form, spelled: str, endpoint: Endpoint, lacks: Lacks) -> bytes:
             "Service": spelled,
             "Address": endpoint.address,
             "Port": ports[0].number,
-            "Tags": sorted(form.tags),
+            "Tags": sorted({*form.tags, *_tags(meta)}),
             "Meta": meta,
             "Weights": {"Passing": weight, "Warning": weight},
         },
@@ -182,6 +182,11 @@ def _metadata(metadata: Metadata, lacks: Lacks) -> Metadata:
 
 def _is_long(value: str) -> bool:
     return len(value.encode()) > LONGEST
+
+
+def _tags(meta: Mapping[str, str]) -> list[str]:
+    """Those that stand in its metadata, as they are read of a Consul."""
+    return [tag for text in meta.get(TAGS, "").split(",") if (tag := text.strip())]
 
 
 def _is_word(text: str) -> bool:

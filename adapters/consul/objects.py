@@ -24,6 +24,13 @@ FORMAT: Final = f"{PREFIX}format"
 VIA: Final = f"{PREFIX}via"
 EXTRAS: Final = f"{PREFIX}endpoint"
 
+YIELDS: Final = f"{PREFIX}yields:"
+"""What the id of a check begins with that an operator adds to an instance which is to go for one of ours: the owner
+and the id of the instance follow. Its readers, and who else checks it, see no difference."""
+
+TAGS: Final = "tags"
+"""Under which an endpoint's metadata has the tags of its instance, with commas between them."""
+
 NODE_MAINTENANCE: Final = "_node_maintenance"
 SERVICE_MAINTENANCE: Final = "_service_maintenance:"
 
@@ -62,6 +69,7 @@ class Instance:
 
     `address` is "" where the node's counts; `ports` begin with the default one and are empty where there is none.
     `kind` is "" for what is no proxy and no gateway; `passing` and `warning` are its weights in these states.
+    `yields` is the owner for a record of whom it is to go, "" for none.
     """
 
     node: Node
@@ -79,6 +87,7 @@ class Instance:
     socket: bool
     stamp: Stamp | None
     extras: Extras
+    yields: str
 
     @property
     def key(self) -> tuple[str, str]:
@@ -112,15 +121,17 @@ def instance_of(said: Any) -> Instance:
     meta = fields.pairs(service, "Meta")
     weights = fields.mapping(service, "Weights")
     kind = fields.word(service.get("Kind") or "")
+    its = fields.text(service.get("ID") or service.get("Service") or "", "ID")
+    checks = fields.several(entry, "Checks")
     return Instance(
         fields.interned(_node(fields.mapping(entry, "Node"))),
-        fields.text(service.get("ID") or service.get("Service") or "", "ID"),
+        its,
         fields.text(service.get("Address") or "", "Address"),
         fields.interned(_ports(service)),
         tuple(_tagged(tag, one) for tag, one in sorted(fields.mapping(service, "TaggedAddresses").items())),
         fields.interned(tuple(sorted({fields.word(one) for one in fields.several(service, "Tags")}))),
         fields.interned(meta),
-        status_of(fields.several(entry, "Checks")),
+        status_of(checks),
         _number(weights.get("Passing", 1), "Weights.Passing"),
         _number(weights.get("Warning", 1), "Weights.Warning"),
         _locality(service),
@@ -128,7 +139,23 @@ def instance_of(said: Any) -> Instance:
         bool(service.get("SocketPath")),
         stamp_of(dict(meta)),
         extras.read(dict(meta).get(EXTRAS, "")) if OWNER in dict(meta) else NOTHING,
+        _yields(its, checks),
     )
+
+
+def yielding(owner: str, its: str = "") -> str:
+    """The id of the check that lets the instance of that id go; of a node, that it goes when nothing is left on it."""
+    return f"{YIELDS}{owner}:{its}"
+
+
+def _yields(its: str, checks: Iterable[Any]) -> str:
+    for check in checks:
+        name = str(fields.a_mapping(check, "Checks").get("CheckID") or "")
+        if name.startswith(YIELDS):
+            owner, _, of = name.removeprefix(YIELDS).partition(":")
+            if of == its:
+                return owner
+    return ""
 
 
 def status_of(checks: Iterable[Any]) -> Status:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from adapters.consul.catalog import Catalog
 from adapters.consul.client import Api
 from adapters.consul.follow import follow
+from adapters.consul.hands import Hands
 from adapters.consul.listing import Listing
 from adapters.consul.part import Part
 from adapters.consul.plan import Plan
@@ -15,11 +16,11 @@ from adapters.consul.selection import Selection
 from adapters.consul.sweep import each
 from adapters.consul.watch import Watch
 from adapters.consul.written import Written
-from bridge.adapter import Change, Claim, Holding, Observation, Problem, Record, Target, Unread
+from bridge.adapter import Change, Claim, Holding, Observation, Problem, Put, Record, Stranger, Target, Unread
 from bridge.errors import Denied, Unavailable
 from bridge.kit import Clock
 from bridge.kit.problems import bounded
-from bridge.model import Service
+from bridge.model import Service, Services
 
 BEAT: Final = 5.0
 """Seconds between two heartbeats, and for which one may go without an answer."""
@@ -51,6 +52,7 @@ class Consul:
         self._selection = selection
         self._catalog = catalog
         self._written = written
+        self._hands = Hands(api, catalog)
         self._listing = Listing()
         self._parts: dict[str, Part] = {}
         self._news = asyncio.Event()
@@ -74,11 +76,24 @@ class Consul:
 
     async def apply(self, target: Target, change: Change) -> None:
         """See `bridge.adapter.Sink`."""
-        await self._written.targets[target].apply(change)
+        beside = await self._hands.leaving(change.record) if isinstance(change, Put) else ()
+        await self._written.targets[target].apply(change, beside)
 
     async def claim(self, target: Target, claim: Claim) -> None:
         """See `bridge.adapter.Sink`."""
         await self._written.targets[target].claim(claim)
+
+    async def strangers(self, target: Target, places: Sequence[str], wanted: Services) -> Sequence[Stranger]:
+        """See `bridge.adapter.Heir`."""
+        return await self._hands.strangers(self._written.targets[target], places, wanted)
+
+    async def let_go(self, target: Target, stranger: Stranger) -> None:
+        """See `bridge.adapter.Heir`."""
+        await self._hands.let_go(self._written.targets[target], stranger)
+
+    async def clear(self, target: Target, place: str) -> bool:
+        """See `bridge.adapter.Heir`."""
+        return await self._hands.clear(self._written.targets[target], place)
 
     async def observe(self) -> AsyncIterator[Observation]:
         """See `bridge.adapter.Source`."""

@@ -1,7 +1,7 @@
 """Which services of a Consul count, and which of their instances: by name, tag, meta and by who wrote them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -40,7 +40,7 @@ class Selection:
             if name != OWN
             and self.tags <= tags
             and not (name.endswith(SIDECAR) and name.removesuffix(SIDECAR) in names)
-            and any(_compiled(glob).fullmatch(name) for glob in self.globs)
+            and matches(self.globs, name)
         )
 
     def admits(self, instance: Instance) -> bool:
@@ -70,6 +70,11 @@ def glob(text: str) -> str:
     if not text or len(text) > 200 or not text.isprintable():
         raise ValueError(f"{excerpt(text)} is not a glob over names such as web, web-* or *")
     return text
+
+
+def matches(globs: Iterable[str], name: str) -> bool:
+    """Whether a name of Consul, of a service or a node, matches any of them."""
+    return any(_compiled(one).fullmatch(name) for one in globs)
 
 
 @lru_cache(maxsize=1024)

@@ -18,7 +18,7 @@ from adapters.consul.transaction import NO_NODE, Operation, Outcome, encoded
 from bridge.adapter import Change, Claim, Problem, Put, Record, RecordKey, Remove, Target
 from bridge.errors import BridgeError, Conflict, Rejected
 from bridge.kit.mark import Mark
-from bridge.model import Service
+from bridge.model import Service, ServiceName
 
 ADDRESS: Final = "127.0.0.1"
 """Of our nodes, which nobody asks for: each instance has its own. Consul demands one, and takes no unspecified one."""
@@ -65,11 +65,15 @@ class NodeTarget:
         """See `bridge.adapter.Sink`."""
         return fit.fit(self._form, service)
 
-    async def apply(self, change: Change) -> None:
-        """See `bridge.adapter.Sink`."""
+    def spelled(self, service: ServiceName) -> str:
+        """What a service is called there; ValueError when it has no name."""
+        return fit.spell(self._form, service)
+
+    async def apply(self, change: Change, beside: Sequence[Operation] = ()) -> None:
+        """See `bridge.adapter.Sink`. What is done `beside` is done in the same moment, or neither is."""
         home = self._home(change.record.key)
         where = f"{home}: {change.record.key}"
-        operations = self._operations(change, home, where)
+        operations = [*self._operations(change, home, where), *beside]
         try:
             if isinstance(change, Put):
                 await self._have(home)

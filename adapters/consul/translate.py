@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from adapters.consul.names import shown
-from adapters.consul.objects import PREFIX, VIA, Broken, Instance, Status
+from adapters.consul.objects import PREFIX, TAGS, VIA, Broken, Instance, Status
 from adapters.consul.selection import Selection
 from bridge.adapter import Problem
 from bridge.kit import address
@@ -22,6 +22,9 @@ PROBED: Final = "external-probe"
 NODE: Final = "registered-on"
 NAME: Final = "registered-as"
 """Keys of metadata: the node, and what the service is called there. No Consul takes one that begins with `consul-`."""
+
+BY_HAND: Final = "by-hand"
+"""Who has what is to go for ours. It counts as another bridge's: where a source says it too, ours is wanted there."""
 
 SHOWN: Final = 20
 """How many bad instances of one service are told one by one."""
@@ -46,10 +49,11 @@ class Scope(NamedTuple):
 
 
 class Translated(NamedTuple):
-    """What a name comes to: None when nothing of it is the catalog's."""
+    """What a name comes to: None when nothing of it is the catalog's. `yields` are the instances that go for ours."""
 
     service: Service | None
     problems: tuple[Problem, ...]
+    yields: tuple[Instance, ...] = ()
 
 
 class _Flaw(NamedTuple):
@@ -64,7 +68,7 @@ def translate(name: ServiceName, spelled: str, said: Sequence[Instance | Broken]
     wanted = [one for one in said if isinstance(one, Instance) and _counts(one, scope)]
     endpoints: dict[EndpointId, Endpoint] = {}
     twice: Counter[EndpointId] = Counter()
-    for one in sorted(wanted, key=lambda instance: (instance.stamp is not None, instance.key)):
+    for one in sorted(wanted, key=lambda instance: (bool(_via(instance, scope)), instance.key)):
         try:
             made = endpoint(one, scope, "" if spelled == name.name else spelled)
         except BadError as error:
@@ -73,7 +77,8 @@ def translate(name: ServiceName, spelled: str, said: Sequence[Instance | Broken]
         if endpoints.setdefault(made.id, made) != made:
             twice[made.id] += 1
     service = Service.of(name, endpoints.values()) if endpoints else None
-    return Translated(service, (*_told(name, spelled, flaws), *_doubled(name, twice)))
+    yields = tuple(one for one in wanted if _goes(one, scope))
+    return Translated(service, (*_told(name, spelled, flaws), *_doubled(name, twice)), yields)
 
 
 def endpoint(one: Instance, scope: Scope, spelled: str = "") -> Endpoint:
@@ -92,7 +97,6 @@ def endpoint(one: Instance, scope: Scope, spelled: str = "") -> Endpoint:
     if not ports:
         raise BadError("port", "a Unix socket cannot be reached from elsewhere" if one.socket else "has no port")
     health, weight = _health(one, scope.warning)
-    via = f"{dict(one.meta).get(VIA, '')} {one.stamp.owner}".strip() if one.stamp is not None else ""
     return Endpoint(
         where,
         ports,
@@ -100,7 +104,7 @@ def endpoint(one: Instance, scope: Scope, spelled: str = "") -> Endpoint:
         _place(one, scope),
         said.network or scope.network,
         weight,
-        via,
+        _via(one, scope),
         metadata=_metadata(one, spelled),
     )
 
@@ -116,6 +120,17 @@ def _counts(one: Instance, scope: Scope) -> bool:
         one.stamp.owner in scope.owners or not scope.owners.isdisjoint(dict(one.meta).get(VIA, "").split())
     )
     return not ours and scope.selection.admits(one)
+
+
+def _goes(one: Instance, scope: Scope) -> bool:
+    """Whether a hand's instance is to go for one of ours."""
+    return one.stamp is None and one.yields in scope.owners
+
+
+def _via(one: Instance, scope: Scope) -> str:
+    if one.stamp is not None:
+        return f"{dict(one.meta).get(VIA, '')} {one.stamp.owner}".strip()
+    return BY_HAND if _goes(one, scope) else ""
 
 
 def _address(one: Instance, tagged: str) -> tuple[str, int]:
@@ -193,7 +208,7 @@ def _metadata(one: Instance, spelled: str) -> Metadata:
     if one.node.name:
         pairs.setdefault(NODE, one.node.name)
     if one.tags:
-        pairs.setdefault("tags", ",".join(one.tags))
+        pairs.setdefault(TAGS, ",".join(one.tags))
     if spelled:
         pairs.setdefault(NAME, spelled)
     return tuple(sorted(pairs.items()))

@@ -1,4 +1,4 @@
-"""`convert`: other programs' files as native inventories."""
+"""`convert`: other programs' files, and what stands in a registry, as native inventories."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import click
 
 from bridge.adapter import Problem
-from bridge.cli import output
+from bridge.cli import options, output
 from bridge.errors import BridgeError, ConfigError
 from bridge.model import Service, ServiceName
 
@@ -35,17 +35,41 @@ class Writer(Protocol):
         ...
 
 
-@click.command(short_help="Make a native inventory of another program's file.")
+REGISTRY = "registry"
+"""The format of what is no file, but a registry of the configuration."""
+
+
+class _Where(click.ParamType[tuple[str, str]]):
+    name = "KEY=GLOB"
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> tuple[str, str]:
+        key, equals, glob = str(value).partition("=")
+        if not (key and equals and glob):
+            self.fail(f"{value!r} is not of the form key=glob, such as registered-on=db-*", param, context)
+        return key, glob
+
+
+@click.command(short_help="Make a native inventory of another program's file, or of a registry.")
 @click.argument("form", metavar="FORMAT")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True, dir_okay=False))
 @click.option("--namespace", default="default", show_default=True, help="Of services that are named without one.")
+@click.option(
+    "--where", "wheres", type=_Where(), multiple=True, help="Of a registry: only endpoints with this metadata."
+)
+@options.config
 @click.option("--output", "-o", "output_", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
-def convert(form: str, file: Path, namespace: str, output_: str) -> None:
+def convert(
+    *, form: str, file: Path, namespace: str, wheres: tuple[tuple[str, str], ...], path: Path | None, output_: str
+) -> None:
     """Make a native inventory of FILE (`-` is standard input), and print it.
 
     FORMAT is haproxy (its backends), nginx (upstreams), envoy (ClusterLoadAssignment), istio (ServiceEntry with
     WorkloadEntry), endpointslice, or one that is installed besides. What cannot be said in an inventory is left out,
     and named on standard error.
+
+    With the FORMAT registry, FILE names a registry of the configuration, which is read once: what others than bridges
+    have there, such as hosts that were registered in a Consul by hand. Health that is good is not written down; other
+    health is, and named.
 
     Exit codes: 0 done, 1 no service was found, 2 the file cannot be understood.
 
@@ -53,8 +77,15 @@ def convert(form: str, file: Path, namespace: str, output_: str) -> None:
     Examples:
       registry-bridge convert haproxy /etc/haproxy/haproxy.cfg --namespace shop > vms.yaml
       kubectl get endpointslices -o yaml | registry-bridge convert endpointslice - > pods.yaml
+      registry-bridge convert registry consul-dc2 --where "registered-on=db-*" > vms.yaml
     """
     from bridge.kit.names import label
+
+    if form == REGISTRY:
+        _print(_natives(str(file), path, wheres), str(file), output_)
+        return
+    if wheres:
+        raise click.UsageError("--where belongs to the format registry; a file is converted whole")
 
     try:
         label(namespace)
@@ -65,6 +96,25 @@ def convert(form: str, file: Path, namespace: str, output_: str) -> None:
     services, problems = found(_text(file, where), where, namespace)
     for problem in problems:
         output.note(f"left out: {problem}")
+    _print(services, where, output_)
+
+
+def _natives(registry: str, path: Path | None, wheres: Sequence[tuple[str, str]]) -> Mapping[ServiceName, Service]:
+    """What stands in a registry; what is wrong with it is named."""
+    from bridge.cli.natives import natives
+
+    services, said = natives(options.load(path), registry, wheres)
+    for problem in said.problems:
+        output.note(f"left out: {problem}")
+    for service in services.values():
+        for one in service.endpoints:
+            if one.health is not None:
+                output.note(f"note: {service.name}: {one.id} is {one.health.name.lower()}, and is written down as that")
+    return services
+
+
+def _print(services: Mapping[ServiceName, Service], where: str, output_: str) -> None:
+    """The inventory; BridgeError when it is empty."""
     writer: Writer = _entry(WRITERS, "native").load()
     if output_ == "json":
         click.echo(json.dumps(writer.document(services.values()), indent=2, ensure_ascii=False))

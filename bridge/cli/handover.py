@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.adapter import Claim, Target
-from bridge.cli import options, output
+from bridge.cli import hands, options, output
 from bridge.cli.exporting import place
 from bridge.errors import BridgeError
 from bridge.model import SourceName
@@ -174,13 +174,26 @@ def _alive(key: tuple[str, ...], claim: Claim, wall: float) -> str:
 
 @click.command(short_help="Take over what another owner wrote, or end a withdrawal.")
 @click.option("--from", "former", callback=_owner, metavar="OWNER", help="What `owner:` was before it was renamed.")
+@click.option(
+    "--nodes",
+    multiple=True,
+    metavar="GLOB",
+    help="What hands registered on nodes of these names, for which ours is to stand; may be repeated.",
+)
 @_registries
 @_yes
 @_force
 @options.config
 @output.option
 def adopt(
-    *, former: str | None, registries: tuple[str, ...], yes: bool, force: bool, path: Path | None, output_: str
+    *,
+    former: str | None,
+    nodes: tuple[str, ...],
+    registries: tuple[str, ...],
+    yes: bool,
+    force: bool,
+    path: Path | None,
+    output_: str,
 ) -> None:
     """Take over the records of another owner, after `owner:` was renamed; without --from, end a withdrawal.
 
@@ -188,17 +201,27 @@ def adopt(
     one is closed. An owner that never wrote there is refused. What nobody wants any more is then withheld as any orphan
     is: see `registry-bridge plan`.
 
+    With --nodes, take the place of what hands registered in a Consul without an agent: each instance that an export
+    says too goes in the moment in which ours is written, by the bridge that runs; all others stay, and each says why.
+    What will go is shown first, with what ours does not have of it. Nodes that are left empty go last.
+
     Exit codes: 0 taken over, 1 something was not, or was refused, 2 the configuration will not do.
 
     \b
     Examples:
       registry-bridge adopt --from prod-old
       registry-bridge adopt --registry vms
+      registry-bridge adopt --nodes "db-*" --nodes mail-1
     """
     from bridge.cli import once, takeover
     from bridge.runtime.clock import SystemClock
 
     config = options.load(path)
+    if nodes:
+        if former is not None or force:
+            raise click.UsageError("--nodes is about what no bridge wrote; leave out --from and --force")
+        hands.take_over(config, nodes, registries, yes=yes, output_=output_)
+        return
     owner = config.root.owner
     if former is not None and former == owner:
         raise click.UsageError(f"{former} is the owner that the configuration has; --from names the one before")

@@ -136,11 +136,16 @@ async def _plan(config: Config, ending: Ending | None, clock: Clock) -> Seen:
     if ending is None:
         await _remember(config, engine, clock)
     async with running(engine):
-        with suppress(TimeoutError):
-            async with asyncio.timeout(config.root.start.wait):
-                await _until(engine, lambda: all(_seen(engine, one) for one in _all(engine)))
-        seen = _found(engine, clock)
+        seen = await whole(engine, clock, config.root.start.wait)
     return replace(seen, exported=tuple(map(_only_planned, seen.exported)))
+
+
+async def whole(engine: Engine, clock: Clock, wait: float) -> Seen:
+    """Every target when all plans rest on whole views, or on what will not come within so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(wait):
+            await _until(engine, lambda: all(_seen(engine, one) for one in _all(engine)))
+    return _found(engine, clock)
 
 
 def _only_planned(one: Exported) -> Exported:

@@ -8,7 +8,8 @@ until there is evidence that it is gone:
 3. after `gather` the loss of its service and of its source is small, and there is no flood (`small`);
 4. four probes a second apart found it closed while the controls were open (`closed`);
 5. a complete reading made `confirm` later agrees, and there is no flood (`confirmed`);
-6. in a flood: 30 minutes and a complete reading (`released`), or an operator's word (`accepted`).
+6. in a flood: 30 minutes and a complete reading (`released`), or an operator's word (`accepted`);
+7. it had another writer, or is missing since a snapshot, and stands there as ours now (`ours`): we took its place.
 
 `loss` says how much is missing, `probes` what is proven closed, `health` which turns for the worse are believed.
 """

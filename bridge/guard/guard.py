@@ -6,7 +6,8 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import assert_never
 
-from bridge.adapter import Observation
+from bridge.adapter import Held as Ours
+from bridge.adapter import Observation, Target
 from bridge.guard.health import HealthWatch
 from bridge.guard.loss import Ledger
 from bridge.guard.probes import ROUNDS, Probes, can_be_probed
@@ -46,6 +47,7 @@ class Guard:
         self._seen: Services = Table(baseline)
         self._served: Services = self._seen
         self._first = True  # no Seen yet
+        self._ours: Table[Target, Ours] = Table()  # what stands there as ours
         self._present = 0  # endpoints seen
         self._tracks: dict[ServiceName, Track] = {}
         self._holding: set[ServiceName] = set()
@@ -159,6 +161,7 @@ class Guard:
             self._read = observation.read
             self._light = self._light._replace(made=self._t)
             self._touched |= self._unconfirmed
+        self._take_over(observation.held)
         names = sorted(changed(self._seen, services))  # the order in which the missing are probed
         if self._first and not self._seen:
             self._enter(services)
@@ -169,6 +172,21 @@ class Guard:
         self._seen = services
         self._stale.update(names)
         self._first = False
+
+    def _take_over(self, ours: Table[Target, Ours]) -> None:
+        """What stands there as ours is not missing: we took the place of whoever wrote it before."""
+        if ours is self._ours:
+            return
+        self._ours = ours
+        for name in sorted(self._holding):
+            track = self._tracks[name]
+            for endpoint_id in [one for one, held in track.held.items() if held.endpoint.via]:
+                if self._is_ours(name, endpoint_id):
+                    self._delete((name, endpoint_id), track, "ours")
+
+    def _is_ours(self, name: ServiceName, endpoint_id: EndpointId) -> bool:
+        holdings = (held.holdings.get(name) for held in self._ours.values())
+        return any(one.id == endpoint_id for holding in holdings if holding for one in holding.endpoints)
 
     def _compare(self, name: ServiceName, old: Service | None, new: Service | None) -> None:
         """Take in what is seen of one service; what is missing is held, or gone at once."""
@@ -209,6 +227,8 @@ class Guard:
             reason = "draining"
         elif not self._first and self._health.long_unhealthy(key, endpoint, self._by):
             reason = "unhealthy"
+        elif (endpoint.via or self._first) and self._is_ours(*key):
+            reason = "ours"
         elif self._use_word(key):
             reason = "accepted"
         believed = self._health.leave(key, endpoint)

@@ -15,9 +15,9 @@ Why = Literal["gathering", "large", "last", "flood"]
 """Why a hold goes on: it is young, its loss is not small, nobody of its service is left, the source is in a flood."""
 
 Reason = Literal[
-    "draining", "unhealthy", "replaced", "small", "closed", "confirmed", "released", "accepted", "returned"
+    "draining", "unhealthy", "ours", "replaced", "small", "closed", "confirmed", "released", "accepted", "returned"
 ]
-"""What ended a hold; the first two never began one."""
+"""What ended a hold; the first three never begin one, but for what is seen to be ours a little later."""
 
 
 @dataclass(frozen=True, slots=True)

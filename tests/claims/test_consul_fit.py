@@ -55,6 +55,13 @@ WHOLE = Endpoint(
 )  # fmt: skip
 
 
+def test_tags_that_stand_in_the_metadata_are_the_instances() -> None:
+    (record,) = fitted(
+        Service.of(ServiceName("shop", "web"), [endpoint("10.1.0.1:80", metadata=(("tags", "v2, db"),))])
+    )
+    assert json.loads(record.content)["Service"]["Tags"] == ["db", "k8s", "v2"]
+
+
 def test_what_is_written_is_read_back_as_it_was_meant() -> None:
     web = Service.of(ServiceName("shop", "web"), [WHOLE, endpoint("10.1.0.2:80", health=Health.UNHEALTHY)])
     records = fitted(web)

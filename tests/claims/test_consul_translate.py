@@ -135,7 +135,7 @@ def test_meta_and_tags_are_metadata_and_the_mark_is_not() -> None:
 
 @pytest.mark.parametrize("kind", ["connect-proxy", "mesh-gateway", "terminating-gateway", "ingress-gateway"])
 def test_proxies_and_gateways_are_no_instances(kind: str) -> None:
-    assert told(entry(Kind=kind)) == (None, ())
+    assert told(entry(Kind=kind)) == (None, (), ())
     assert only(entry(Kind="typical")).address == "10.7.0.2"
 
 
@@ -202,3 +202,19 @@ def test_a_name_that_had_to_be_changed_is_kept_with_each_endpoint() -> None:
     assert service is not None
     assert [one.metadata for one in service.endpoints] == [(("registered-as", "Pay_"), ("registered-on", "vm-7")), ()]
     assert "registered-as" not in dict(only(native).metadata)
+
+
+def test_what_is_to_go_for_ours_counts_as_another_bridges_until_it_goes() -> None:
+    goes = entry(checks=[{"CheckID": "registry-bridge-yields:us:pay-1", "Status": "passing"}])
+    stays = entry("pay-2", "10.7.0.3", checks=[{"CheckID": "registry-bridge-yields:us:pay-1", "Status": "passing"}])
+    found = told(goes, stays, owners=frozenset({"us"}))
+    assert found.service is not None
+    assert [(one.address, one.via) for one in found.service.endpoints] == [("10.7.0.2", "by-hand"), ("10.7.0.3", "")]
+    assert [one.id for one in found.yields] == ["pay-1"]
+    assert [one.via for one in endpoints(goes, owners=frozenset({"them"}))] == [""]
+
+
+def test_what_stays_wins_over_what_is_to_go_at_the_same_address() -> None:
+    goes = entry(checks=[{"CheckID": "registry-bridge-yields:us:pay-1", "Status": "passing"}])
+    stays = entry(node={"Node": "vm-9"})
+    assert only(goes, stays, owners=frozenset({"us"})).via == ""

@@ -225,3 +225,48 @@ def test_how_long_a_baseline_was_unhealthy_is_not_known() -> None:
     world.see(coloured(Health.UNHEALTHY, *TEN[1:]), OTHER)
 
     assert world.held(S) == TEN[:1]
+
+
+# --- what becomes ours ---
+
+YIELDING = [endpoint(one, via="by-hand") for one in TEN]
+
+
+@pytest.mark.promise("law-2")
+def test_what_others_had_and_stands_there_as_ours_was_taken_over_and_is_not_missing() -> None:
+    world = watched(service(S, *YIELDING))
+    world.has_ours(service(S, *TEN))
+    verdict = world.see()
+
+    assert world.served(S) == []
+    assert set(world.reasons(S).values()) == {"ours"}
+    assert not verdict.flood
+
+
+def test_nor_is_it_when_that_is_seen_a_moment_later() -> None:
+    world = watched(service(S, *YIELDING))
+    world.see()
+    assert world.held(S) == TEN
+    world.has_ours(service(S, *TEN[:9]))
+    world.see()
+
+    assert world.held(S) == TEN[9:]
+    assert {world.reasons(S)[one] for one in TEN[:9]} == {"ours"}
+
+
+def test_nor_is_what_was_taken_over_since_the_snapshot_was_written() -> None:
+    world = Watched(baseline=services(service(S, *TEN), OTHER))
+    world.has_ours(service(S, *TEN))
+    verdict = world.see(OTHER)
+
+    assert world.served(S) == []
+    assert not verdict.flood
+
+
+@pytest.mark.promise("law-2")
+def test_of_what_is_native_a_record_of_ours_beside_it_is_no_proof() -> None:
+    world = watched(service(S, *TEN))
+    world.has_ours(service(S, *TEN))
+    world.see()
+
+    assert world.held(S) == TEN
