@@ -28,7 +28,7 @@ class InKubernetes(Pauses):
         self._audit = Audit(log)
 
     def writes(self) -> Sequence[Write]:
-        return self._audit.accepted()
+        return self._audit.writes()
 
     async def says(self, services: Inventory) -> bool:
         return await says(self._api, NAMESPACE, services)

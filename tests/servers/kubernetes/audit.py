@@ -40,25 +40,25 @@ class Audit:
         self._read = 0
         self._found: list[Write] = []
 
-    def accepted(self) -> list[Write]:
-        """Every write so far that was accepted, in the order in which they were made."""
+    def writes(self) -> list[Write]:
+        """Every write so far, in the order in which they were made; what was refused stands behind the one before."""
         with self._log.open("rb") as log:
             log.seek(self._read)
             for line in log:
                 if not line.endswith(b"\n"):
                     break
                 self._read += len(line)
-                self._found += _accepted(json.loads(line))
-        return sorted(self._found)
+                self._found += _writes(json.loads(line), self._found[-1].order if self._found else 0)
+        return sorted(self._found, key=lambda one: one.order)
 
 
-def _accepted(said: dict[str, Any]) -> list[Write]:
+def _writes(said: dict[str, Any], last: int) -> list[Write]:
+    who, verb = said["user"]["username"], said["verb"]
     kind, name = said["objectRef"]["resource"], said["objectRef"].get("name", "")
-    if said["responseStatus"].get("code", 0) >= 300 or (kind == "leases" and name not in ("", NAME)):
-        return []
+    if said["responseStatus"].get("code", 0) >= 300:
+        return [] if kind == "leases" else [Write(last, who, verb, name, refused=True)]
     made = said["responseObject"]
-    if kind == "leases" and made["metadata"]["name"] != NAME:
-        return []
-    leads = bool(made["spec"].get("holderIdentity")) if kind == "leases" else None
-    version = int(made["metadata"]["resourceVersion"])
-    return [Write(version, said["user"]["username"], said["verb"], made["metadata"]["name"], leads)]
+    name, version = made["metadata"]["name"], int(made["metadata"]["resourceVersion"])
+    if kind != "leases":
+        return [Write(version, who, verb, name)]
+    return [Write(version, who, verb, name, bool(made["spec"].get("holderIdentity")))] if name == NAME else []
