@@ -130,9 +130,10 @@ async def test_a_leader_of_before_cannot_write_whatever_it_knows(hand: Hand, pro
     heavier = Service.of(WEB.name, [Endpoint(one.address, PORTS, weight=7) for one in WEB.endpoints])
     async with writing(bench) as old:
         await old.say(WEB)
-        changes = [
-            change for said in (service("new", "10.20.0.8"), heavier, Service(WEB.name)) for change in old.plan(said)
-        ]
+        if dialect == "dubbo-app":
+            await hand.write(f"{bench.root}-dubbo/mapping/com.ex.Foo", b"legacy")
+        says = (service("new", "10.20.0.8"), service("web", "10.20.0.7"), heavier, Service(WEB.name))
+        changes = [change for said in says for change in old.plan(said)]
         assert {type(change) for change in changes} == {Put, Remove}
         async with writing(bench, term=2):
             stood = await state(hand, bench)
