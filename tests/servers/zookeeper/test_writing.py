@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.zookeeper import claims
 from adapters.zookeeper.mirror import JAVA_LIMIT
 from bridge.adapter import Put, Remove
 from bridge.errors import Conflict, Rejected
@@ -141,6 +142,21 @@ async def test_a_leader_of_before_cannot_write_whatever_it_knows(hand: Hand, pro
                 with pytest.raises(Conflict, match="another one has claimed it"):
                     await old.apply(change)
             assert await state(hand, bench) == stood
+
+
+@pytest.mark.promise("R-19", "law-6")
+async def test_a_claim_that_somebody_made_anew_is_not_the_one_that_was_seen(hand: Hand, proxy: FaultProxy) -> None:
+    """Its version is the same again."""
+    bench = await ZooKeeperBench.made(hand, proxy)
+    async with writing(bench) as wrote:
+        (seen,) = wrote.claims()
+        path = claims.path(seen.owner, wrote.target)
+        said = await hand.read(path)
+        await hand.remove(path)
+        await hand.make(path, said)
+        with pytest.raises(Conflict, match="another one has claimed it"):
+            await wrote.sink.claim(wrote.target, replace(seen, beat=seen.beat + 30))
+        assert await hand.read(path) == said
 
 
 async def test_a_claim_and_writes_that_go_side_by_side_do_not_fence_each_other_off(
