@@ -209,6 +209,18 @@ async def test_a_tree_that_is_not_there_yet_is_told_and_read_once_it_is(
         await seen.until(lambda: seen.served("web") == [ONE])
 
 
+async def test_a_tree_that_we_write_too_is_empty_while_it_is_not_there(
+    standing: ZooKeeper, hand: Hand, root: str
+) -> None:
+    """Who makes it is us, once there is something to write: nobody has a path to correct."""
+    export = {"path": f"{root}/{{name}}", "dialect": "curator", "services": ["shop/*"], "from": ["vms"]}
+    async with observing(settings(standing.hosts, tree(root), export=[export])) as seen:
+        await seen.until(lambda: seen.reading.observation is not None)
+        assert not seen.unread
+        await hand.say(ONE, root=root)
+        await seen.until(lambda: seen.served("web") == [ONE])
+
+
 async def test_a_service_that_is_deleted_and_made_again_is_read_again(
     standing: ZooKeeper, hand: Hand, root: str
 ) -> None:
