@@ -51,6 +51,10 @@ class Api:
         """All nodes."""
         return await self._ask("nodes", self._consul.catalog.nodes, index)
 
+    async def nodes_with(self, key: str, value: str, index: int = 0) -> Answer:
+        """The nodes that have this in their meta."""
+        return await self._ask("nodes", lambda **how: self._consul.catalog.nodes(node_meta={key: value}, **how), index)
+
     async def checks_in(self, state: str, index: int = 0) -> Answer:
         """The checks that are `critical`, or `warning`; the index moves with every check, whatever its state."""
         return await self._ask("checks", lambda **how: self._consul.health.state(state, **how), index)

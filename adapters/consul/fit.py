@@ -7,7 +7,7 @@ catalog it carries our mark besides.
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -143,9 +143,12 @@ def said(form: Form, spelled: str, endpoint: Endpoint, lacks: Lacks) -> bytes:
     )
 
 
-def content(service: Mapping[str, Any], status: str | None) -> bytes:
-    """Canonical bytes of an instance's fields and its check's status, None without a check."""
-    whole = {"Service": service, "Status": status}
+def content(service: Mapping[str, Any], status: str | None, nodes: Sequence[str] = ()) -> bytes:
+    """Canonical bytes of an instance's fields and its check's status, None without a check.
+
+    `nodes` are those on which it stands, where it is not to stay so.
+    """
+    whole = {"Service": service, "Status": status, **({"Nodes": nodes} if nodes else {})}
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 

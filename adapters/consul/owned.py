@@ -1,8 +1,10 @@
 """What of ours stands on our nodes, as its writer sees it: records, what they say, and names that others took.
 
-Pure. What was written before by an owner of ours stands on that one's node, and is moved when it is written anew.
+Pure. What was written before by an owner of ours stands on that one's nodes, and is moved when it is written anew. What
+stands on two nodes, or on one that is not to be, says so in its content: so it is written anew.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
@@ -25,8 +27,11 @@ _PLAIN: Final = Scope(
 )
 
 
-class Revision(NamedTuple):
-    """Which instance a record is, and in which state it and its check are; `check` is 0 without one."""
+class Place(NamedTuple):
+    """Where a record's instance is, and in which state it and its check are; `check` is 0 without one.
+
+    A record's revision is all of its places.
+    """
 
     node: str
     service: int
@@ -37,12 +42,13 @@ class Revision(NamedTuple):
 class Stands:
     """A node as it stands there; `index` is its own, 0 where it is not there, `marked` whether it has our mark.
 
-    `foreign` says who has the name, "" where it is ours or free.
+    `foreign` says who has the name, "" where it is ours or free; `ids` are those of everybody's instances on it.
     """
 
     index: int
     marked: bool
     foreign: str
+    ids: frozenset[str] = frozenset()
 
 
 NOT_THERE: Final = Stands(0, False, "")
@@ -96,14 +102,15 @@ def stands(said: Any, checks: Any, mark: Mark) -> Stands:
     index = index if isinstance(index, int) else 0
     meta = node.get("Meta")
     owner = meta.get(OWNER) if isinstance(meta, dict) else None
-    ours = (mark.owner, *mark.former)
-    if owner is not None and owner not in ours:
-        return Stands(index, False, f"the owner {owner}")
-    if node.get("ID") or any(one.get("CheckID") == "serfHealth" for one in _maps(checks)):
-        return Stands(index, False, "an agent of Consul")
-    if owner is None and not any(mark.owns(stamp_of(_meta(one))) for one in _services(said).values()):
-        return Stands(index, False, "somebody without a mark")
-    return Stands(index, owner == mark.owner, "")
+    services = _services(said)
+    foreign = ""
+    if owner is not None and owner not in (mark.owner, *mark.former):
+        foreign = f"the owner {owner}"
+    elif node.get("ID") or any(one.get("CheckID") == "serfHealth" for one in _maps(checks)):
+        foreign = "an agent of Consul"
+    elif owner is None and not any(mark.owns(stamp_of(_meta(one))) for one in services.values()):
+        foreign = "somebody without a mark"
+    return Stands(index, owner == mark.owner and not foreign, foreign, frozenset(services))
 
 
 def owned(name: str, said: Any, checks: Any, mark: Mark, known: Known) -> Owned:
@@ -139,21 +146,43 @@ def differing(old: Owned, new: Owned) -> set[ServiceName]:
     return found
 
 
-def holding(ours: Sequence[Owned], former: Sequence[Owned], service: ServiceName) -> Holding | None:
-    """All nodes together, our first one before the others: what an owner of before wrote counts where we have nothing
-    of that key. None where there is nothing."""
-    records: dict[RecordKey, Record] = {}
+def holding(
+    homes: Sequence[Owned], beyond: Sequence[Owned], former: Sequence[Owned], service: ServiceName
+) -> Holding | None:
+    """All nodes together, those that we write first, then those of ours `beyond` them, then those of owners of before:
+    of what has several places the first one counts. None where there is nothing."""
+    found: dict[RecordKey, list[Record]] = {}
     endpoints: dict[EndpointId, Endpoint] = {}
-    for one in reversed((*ours, *former)):
-        records |= one.records.get(service, {})
-        endpoints |= one.endpoints.get(service, {})
-    foreign = {key: who for one in ours for key, who in one.taken.get(service, {}).items() if key not in records}
-    if not records and not foreign:
+    for one in (*homes, *beyond, *former):
+        for key, record in one.records.get(service, {}).items():
+            found.setdefault(key, []).append(record)
+        endpoints = {**one.endpoints.get(service, {}), **endpoints}
+    foreign = {key: who for one in homes for key, who in one.taken.get(service, {}).items() if key not in found}
+    if not found and not foreign:
         return None
+    astray = {key for one in beyond for key in one.records.get(service, {})}
     return Holding(
-        tuple(records[key] for key in sorted(records)),
+        tuple(_joined(found[key], key in astray) for key in sorted(found)),
         tuple(endpoints[its] for its in sorted(endpoints)),
         tuple(sorted(foreign.items())),
+    )
+
+
+def places(record: Record) -> tuple[Place, ...]:
+    """Where a record was seen; none where it never was."""
+    said = record.revision
+    return said if isinstance(said, tuple) and all(isinstance(one, Place) for one in said) else ()
+
+
+def _joined(them: Sequence[Record], astray: bool) -> Record:
+    """One record in all its places; its content is another than any that is wanted where it is not to stay so."""
+    first = them[0]
+    if len(them) == 1 and not astray:
+        return first
+    where = tuple(place for one in them for place in places(one))
+    said = json.loads(first.content)
+    return replace(
+        first, content=content(said["Service"], said["Status"], [place.node for place in where]), revision=where
     )
 
 
@@ -164,8 +193,8 @@ def _parsed(node: str, its: str, service: Mapping[str, Any], check: Mapping[str,
     stamp = stamp_of(_meta(service))
     if not mark.owns(stamp):
         return Parsed(of, "somebody without a mark" if stamp is None else f"the owner {stamp.owner}")
-    revision, names = _revision(node, service, check), taken(str(service.get("Service")))
-    record = Record(RecordKey(its), of, _content(service, check), revision, names)
+    names = taken(str(service.get("Service")))
+    record = Record(RecordKey(its), of, _content(service, check), (_place(node, service, check),), names)
     return Parsed(of, "", record, _endpoint(service, check))
 
 
@@ -185,9 +214,9 @@ def _content(service: Mapping[str, Any], check: Mapping[str, Any] | None) -> byt
     return content(projected, None if check is None else str(check.get("Status")))
 
 
-def _revision(node: str, service: Mapping[str, Any], check: Mapping[str, Any] | None) -> Revision:
+def _place(node: str, service: Mapping[str, Any], check: Mapping[str, Any] | None) -> Place:
     indices = (one.get("ModifyIndex") if one is not None else 0 for one in (service, check))
-    return Revision(node, *(index if isinstance(index, int) else 0 for index in indices))
+    return Place(node, *(index if isinstance(index, int) else 0 for index in indices))
 
 
 def _endpoint(service: Mapping[str, Any], check: Mapping[str, Any] | None) -> Endpoint | None:

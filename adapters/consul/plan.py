@@ -1,16 +1,18 @@
-"""How services are followed: each by a question of its own while they are few, by hints and sweeps when they are many.
+"""How services are followed: each by a question of its own while they are few, by hints and sweeps when they are many;
+and what is ours, always by questions of its own.
 
 A Consul allows 200 connections from one address by default, for writes too, and one waits over each question.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from adapters.consul.client import Api
 from adapters.consul.follow import follow
 from adapters.consul.part import Part
 from adapters.consul.sweep import Sweep, mend
+from adapters.consul.watch import Watch
 from bridge.kit import Clock
 
 MOST: Final = 130
@@ -20,14 +22,14 @@ FEWER: Final = 100
 """So many or fewer, where more were, are followed so again."""
 
 FEW: Final = 3
-"""Questions that wait for what is ours on one node; each more takes the place of a service."""
+"""Questions that may wait for what is ours; each more takes the place of a service."""
 
 _MEND: Final = "mend"
 
 
 def _passing(it: object) -> bool:
     """Whether it is of one way only."""
-    return it != _MEND
+    return it != _MEND and not isinstance(it, Watch)
 
 
 class Plan:
@@ -41,20 +43,21 @@ class Plan:
         *,
         news: Callable[[Part], None],
         back: Callable[[], None],
-        ended: Callable[[], None],
-        beside: int = 0,
+        stir: Callable[[], None],
+        ours: Callable[[], Sequence[Watch]] = tuple,
     ) -> None:
-        """`news` of a part, an index that went `back`, and a task that `ended`: `adjust` then says why.
+        """`news` of a part, an index that went `back`; `stir`: there is news of ours, or a task ended, and `adjust`
+        says why.
 
-        `beside` are the questions that wait for what is ours.
+        `ours` are the questions that wait for what is ours.
         """
         self._api = api
         self._clock = clock
         self._parts = parts
         self._news = news
         self._back = back
-        self._ended = ended
-        self._beside = beside
+        self._stir = stir
+        self._ours = ours
         self._sweep: Sweep | None = None
         self._tasks: dict[object, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -68,9 +71,13 @@ class Plan:
         for task in self._tasks.values():
             if task.done():
                 task.result()
-        if not self._tasks:
+        if _MEND not in self._tasks:
             self._begin(_MEND, mend(self._api, self._clock, self._parts, self._news))
-        many = len(self._parts) + max(self._beside - FEW, 0) > (MOST if self._sweep is None else FEWER)
+        ours = dict.fromkeys(self._ours())
+        self._end(lambda it: isinstance(it, Watch) and it not in ours)
+        for watch in ours.keys() - self._tasks.keys():
+            self._begin(watch, follow(watch, self._api, self._clock, self._stir, self._back))
+        many = len(self._parts) + max(len(ours) - FEW, 0) > (MOST if self._sweep is None else FEWER)
         if many and self._sweep is None:
             self._end(_passing)
             self._sweep = Sweep(self._api, self._clock, self._parts, self._news)
@@ -84,7 +91,7 @@ class Plan:
             if self._sweep is not None:
                 self._end(_passing)
                 self._sweep = None
-            standing: set[object] = {_MEND, *self._parts.values()}
+            standing: set[object] = {_MEND, *ours, *self._parts.values()}
             self._end(lambda it: it not in standing)
             for part in set(self._parts.values()) - self._tasks.keys():
                 self._begin(part, self._followed(part))
@@ -105,7 +112,7 @@ class Plan:
 
     def _begin(self, it: object, work: Coroutine[Any, Any, None]) -> None:
         task = self._tasks[it] = asyncio.create_task(work, name=f"{self._api.where} {it}")
-        task.add_done_callback(lambda _: self._ended())
+        task.add_done_callback(lambda _: self._stir())
 
     def _end(self, unwanted: Callable[[object], bool]) -> None:
         for it in [it for it in self._tasks if unwanted(it)]:

@@ -14,7 +14,6 @@ from adapters.consul.part import Part
 from adapters.consul.plan import Plan
 from adapters.consul.selection import Selection
 from adapters.consul.sweep import each
-from adapters.consul.watch import Watch
 from adapters.consul.written import Written
 from bridge.adapter import Change, Claim, Holding, Observation, Problem, Put, Record, Stranger, Target, Unread
 from bridge.errors import Denied, Unavailable
@@ -81,7 +80,8 @@ class Consul:
 
     async def claim(self, target: Target, claim: Claim) -> None:
         """See `bridge.adapter.Sink`."""
-        await self._written.targets[target].claim(claim)
+        await self._written.claim(target, claim)
+        self._news.set()
 
     async def strangers(self, target: Target, places: Sequence[str], wanted: Services) -> Sequence[Stranger]:
         """See `bridge.adapter.Heir`."""
@@ -103,8 +103,8 @@ class Consul:
             self._parts,
             news=self._take,
             back=self._went_back,
-            ended=self._news.set,
-            beside=len(self._written.watches),
+            stir=self._news.set,
+            ours=lambda: self._written.watches,
         )
         told: Observation | None = None
         reading: asyncio.Task[None] | None = None
@@ -116,7 +116,6 @@ class Consul:
             tasks = [
                 asyncio.create_task(self._beat(), name=f"{self._api.where} heartbeat"),
                 asyncio.create_task(self._follow_list(plan), name=f"{self._api.where} list"),
-                *(asyncio.create_task(self._follow_ours(watch), name=str(watch)) for watch in self._written.watches),
             ]
             while True:
                 self._news.clear()
@@ -128,8 +127,8 @@ class Consul:
                         task.result()
                 self._heed()
                 self._refuse_nothing()
-                plan.adjust()
                 self._written.update()
+                plan.adjust()
                 view = self._view(plan)
                 if told is None or not _same(view, told):
                     told = view
@@ -185,9 +184,6 @@ class Consul:
             self._news.set()
 
         await follow(self._listing, self._api, self._clock, differs, self._went_back)
-
-    async def _follow_ours(self, watch: Watch) -> None:
-        await follow(watch, self._api, self._clock, self._news.set, self._went_back)
 
     def _take(self, part: Part) -> None:
         self._catalog.take(part)

@@ -1,10 +1,12 @@
 """What the configuration says of a registry of `kind: consul`."""
 
 from collections.abc import Iterator
+from itertools import combinations, permutations
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from adapters.consul import spread
 from adapters.consul.catalog import Catalog
 from adapters.consul.client import Api
 from adapters.consul.fit import Form
@@ -82,10 +84,11 @@ class NodeExportSettings(ExportSettings):
     node: Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,126}[A-Za-z0-9])?$")] | None = Field(
         default=None, description="what the node is called, where a Consul has several exports; never rename it"
     )
-    nodes: Annotated[int, Field(ge=1, le=64)] = Field(
-        default=1,
-        description="over how many nodes they are spread: a write costs Consul as much as stands on its node, so take "
-        "one for each 500 instances; NODE-1, NODE-2 and so on are the further ones; never take fewer than before",
+    nodes: Annotated[int, Field(ge=1, le=60)] = Field(
+        default=40,
+        description="over how many nodes they are spread at most: a write costs Consul as much as stands on its node, "
+        "so that NODE-1, NODE-2 and so on are made as they are needed, one for each 500 instances; what stands beyond "
+        "so many moves",
     )
     tags: Several[Word] = Field(default=(), description="of all instances")
 
@@ -93,10 +96,14 @@ class NodeExportSettings(ExportSettings):
     def target(self) -> Target:
         return Target(self.node or "")
 
-    def named(self, owner: str) -> tuple[str, ...]:
-        """What the nodes of an owner are called."""
-        first = self.node or f"registry-bridge-{owner}"
-        return first, *(f"{first}-{number}" for number in range(1, self.nodes))
+    def first(self, owner: str) -> str:
+        """What the first node of an owner is called."""
+        return self.node or f"registry-bridge-{owner}"
+
+    def shared(self, other: Self) -> str:
+        """The node that both may write, "" where there is none."""
+        firsts = self.first(""), other.first("")
+        return next((its for one, its in permutations(firsts) if spread.number(one, its) is not None), "")
 
 
 class Settings(RegistrySettings, ReachSettings):
@@ -133,7 +140,7 @@ class Settings(RegistrySettings, ReachSettings):
             return
         for number, one in self._writing():
             for at, its in other._writing():
-                if set(one.named("")) & set(its.named("")):
+                if one.shared(its):
                     what = f"writes on the node of export[{at}] of {excerpt(other.name)}, in the same Consul"
                     yield ("export", number), f"{what}; {_NODE_EACH}"
             if other.name in one.sources and self._doubles(other):
@@ -155,7 +162,10 @@ class Settings(RegistrySettings, ReachSettings):
     def _targets(self, api: Api, mark: Mark) -> list[NodeTarget]:
         spelled = {service: text for text, service in self._own().items()}
         return [
-            NodeTarget(api, one.target, one.named, mark, Form(self._into, spelled, one.tags)) for one in self.export
+            NodeTarget(
+                api, one.target, first=one.first, most=one.nodes, mark=mark, form=Form(self._into, spelled, one.tags)
+            )
+            for one in self.export
         ]
 
     @property
@@ -171,7 +181,7 @@ class Settings(RegistrySettings, ReachSettings):
         if not self._into:
             raise ValueError("services of a Consul have no namespace here; write `import: {namespace: shop}`")
         self._own()
-        nodes = [node for one in self.export for node in one.named("")]
-        if twice := {node for node in nodes if nodes.count(node) > 1}:
-            raise ValueError(f"two exports write the node {min(twice)}; name another one under `node`")
+        for one, other in combinations(self.export, 2):
+            if node := one.shared(other):
+                raise ValueError(f"two exports write the node {node}; name another one under `node`")
         return self

@@ -17,10 +17,14 @@ LARGEST: Final = 400_000
 """Bytes of a transaction of several changes; a server takes 512 KiB (`txn_max_req_len`)."""
 
 NO_RIGHT: Final = ("ACL not found", "Permission denied", "token not found", "ACL support disabled")
-NO_NODE: Final = "Missing node registration"
-_MOVED: Final = ("index is stale", "doesn't exist", NO_NODE, "current modify index")
+_NO_NODE: Final = "Missing node registration"
+_MOVED: Final = ("index is stale", "doesn't exist", "current modify index")
 
 Operation = Mapping[str, Mapping[str, Any]]
+
+
+class NoNodeError(Conflict):
+    """What an instance was to be written on is not there."""
 
 
 class Refusal(NamedTuple):
@@ -34,6 +38,8 @@ class Refusal(NamedTuple):
         shown = excerpt(self.why, 200)
         if any(word in self.why for word in NO_RIGHT):
             return Denied(f"{place}: {shown}; give the token the right that is missing", whole=False)
+        if _NO_NODE in self.why:
+            return NoNodeError(f"{place}: {shown}; it is observed again")
         if any(word in self.why for word in _MOVED):
             return Conflict(f"{place}: {shown}; it is observed again")
         return Rejected(f"{place}: {shown}")

@@ -3,25 +3,28 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from adapters.consul.answer import Answer, Cursor, pace
+from adapters.consul.answer import FROM_START, Answer, Cursor, pace
 from adapters.consul.client import Api
 from adapters.consul.part import Failure
 from bridge.errors import BridgeError, Denied
 
 
 class Watch:
-    """`value` is the last answer's; `known`: there was one. `version` is another whenever the value may be."""
+    """`value` is the last answer's; `known`: there was one. `version` is another whenever the value may be.
 
-    def __init__(self, what: str, ask: Callable[[int], Awaitable[Answer]], among: int = 1) -> None:
-        """`what` is what messages call it; `among` so many that are large together it is read."""
+    `among` so many that are large together it is read.
+    """
+
+    def __init__(self, what: str, ask: Callable[[int], Awaitable[Answer]]) -> None:
+        """`what` is what messages call it."""
         self.what = what
+        self.among = 1
         self.cursor = Cursor()
         self.value: Any = None
         self.known = False
         self.version = 0
         self.failure: Failure | None = None
         self._ask = ask
-        self._among = among
         self._digest = b""
         self._size = 0
 
@@ -31,7 +34,7 @@ class Watch:
     @property
     def pace(self) -> float:
         """Seconds until it is asked again."""
-        return pace(self._size * self._among)
+        return pace(self._size * self.among)
 
     async def read(self) -> bool:
         """Read it now; whether it differs."""
@@ -40,10 +43,13 @@ class Watch:
     async def poll(self, _: Api) -> tuple[bool, bool]:
         """Wait for what is newer; whether it differs, and whether the index has gone back.
 
-        After an error it is read at once: where nothing was ever written, as after a wipe, any index waits.
+        At first and after an error it is read at once: where nothing was ever written, as after a wipe, any index
+        waits.
         """
-        answer = await self._ask(self.cursor.index if self.failure is None else 0)
+        answer = await self._ask(self.cursor.index if self.known and self.failure is None else 0)
         back = self.cursor.follow(answer.index)
+        if back and answer.index == FROM_START and answer.read() is None:
+            back = False  # of what is not there a Consul says no index
         return self._take(answer), back
 
     def failed(self, error: BridgeError, now: float) -> None:

@@ -1,14 +1,15 @@
 """What is written to a Consul, seen again: the nodes of each export, those of owners before us, and all claims."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 
-from adapters.consul import claims, owned
+from adapters.consul import claims, owned, spread
 from adapters.consul.client import Api, Unreached
+from adapters.consul.objects import OWNER
 from adapters.consul.owned import Known
 from adapters.consul.target import NodeTarget
 from adapters.consul.watch import Watch
-from bridge.adapter import Held, Holdings, Problem, Target
+from bridge.adapter import Claim, Held, Holdings, Problem, Target
 from bridge.errors import BridgeError
 from bridge.kit import Clock
 from bridge.kit.mark import Mark
@@ -17,27 +18,38 @@ from bridge.table import Table
 
 
 class Node:
-    """One node, read by two questions: its services, and their checks. `among` is how many are read together."""
+    """One node, read by two questions: its services, and their checks. `writes`: it is one of those that we write."""
 
-    def __init__(self, api: Api, name: str, mark: Mark, among: int) -> None:
+    def __init__(self, api: Api, name: str, mark: Mark) -> None:
         self.name = name
-        self.services = Watch(f"node {name}", partial(api.node, name), among)
-        self.checks = Watch(f"checks of node {name}", partial(api.checks, name), among)
         self.stands = owned.NOT_THERE
         self.owned = owned.NOTHING
+        self.writes = False
+        self._api = api
         self._mark = mark
         self._known = Known()
+        self.ask()
+
+    def ask(self) -> None:
+        """Ask anew, at once: that it is not there any more is nothing for which a Consul of 1.8 ends a wait."""
+        self.services = Watch(f"node {self.name}", partial(self._api.node, self.name))
+        self.checks = Watch(f"checks of node {self.name}", partial(self._api.checks, self.name))
         self._version: tuple[int, int] | None = None
 
     @property
     def watches(self) -> tuple[Watch, Watch]:
         return self.services, self.checks
 
-    def look(self) -> set[ServiceName]:
-        """Understand what it says by now; the services of which that is something else than before."""
+    @property
+    def gone(self) -> bool:
+        """Whether it said itself that it is not there."""
+        return self.services.known and self.services.failure is None and self.services.value is None
+
+    def look(self) -> set[ServiceName] | None:
+        """Understand what it says by now; the services of which that is something else, None where it is as before."""
         version = self.services.version, self.checks.version
         if version == self._version:
-            return set()
+            return None
         self._version, before = version, self.owned
         said, checks = self.services.value, self.checks.value
         self.stands = owned.stands(said, checks, self._mark)
@@ -46,29 +58,93 @@ class Node:
 
 
 class Nodes:
-    """Those of one export. `held` is what stands there, as far as `why` is not what is in the way of writing there."""
+    """Those of one export, however many there are. `holdings` is what stands there.
+
+    They are found by our mark, and where somebody took that from a node by its number: between those of others, or the
+    next one. What was found is followed for as long as it is there, whatever a list says.
+    """
 
     def __init__(self, api: Api, target: NodeTarget) -> None:
-        among = len(target.nodes) + len(target.former)
         self.target = target
-        self.ours = [Node(api, name, target.mark, among) for name in target.nodes]
-        self.former = [Node(api, name, target.mark, among) for name in target.former if name not in target.nodes]
         self.holdings: Holdings = Table()
+        self.lists = [
+            Watch(f"nodes of {owner}", partial(api.nodes_with, OWNER, owner))
+            for owner in (target.mark.owner, *target.mark.former)
+        ]
+        self._api = api
+        self._firsts = (target.node, *target.former)
+        self._nodes: dict[str, Node] = {}
+        self._listed: frozenset[str] = frozenset()
+        self.find()
+
+    @property
+    def parts(self) -> list[Watch]:
+        """Of each node."""
+        return [watch for node in self._nodes.values() for watch in node.watches]
 
     @property
     def watches(self) -> list[Watch]:
-        return [watch for node in (*self.ours, *self.former) for watch in node.watches]
+        return [*self.lists, *self.parts]
+
+    def find(self) -> None:
+        """Have those that are listed, and may be there; leave out what is no more."""
+        listed = frozenset(name for watch in self.lists for name in _names(watch.value))
+        for name in self._nodes.keys() & (self._listed - listed):
+            self._nodes[name].ask()
+        self._listed = listed
+        names = {*self._firsts, *self.target.met, *listed, *self._next(listed)}
+        names |= {name for name, node in self._nodes.items() if not node.gone or node.owned != owned.NOTHING}
+        order = {name: order for name in names if (order := self._order(name)) is not None}
+        if order.keys() != self._nodes.keys():
+            self._nodes = {
+                name: self._nodes.get(name) or Node(self._api, name, self.target.mark)
+                for name in sorted(order, key=order.__getitem__)
+            }
+        for watch in self.parts:
+            watch.among = len(self._nodes)
+
+    @property
+    def readable(self) -> bool:
+        """Whether all of it was read, and nothing fails to be."""
+        return all(watch.known and watch.failure is None for watch in self.watches)
 
     def look(self) -> Node | None:
-        """Understand what stands there by now; one that somebody else has, None where all of ours are."""
-        differs = {service for node in (*self.ours, *self.former) for service in node.look()}
-        ours, former = [node.owned for node in self.ours], [node.owned for node in self.former]
-        made = {service: owned.holding(ours, former, service) for service in differs}
+        """Understand what stands there by now; our first node where somebody else has it."""
+        found = [node.look() for node in self._nodes.values()]
+        if any(one is not None for one in found):
+            self._take({service for one in found for service in one or ()})
+        first = self._nodes[self.target.node]
+        return first if first.stands.foreign else None
+
+    def _take(self, differs: set[ServiceName]) -> None:
+        writes = self.target.seen({name: node.stands for name, node in self._nodes.items()})
+        for name, node in self._nodes.items():
+            if node.writes != (name in writes):
+                node.writes = name in writes
+                differs |= owned.differing(owned.NOTHING, node.owned)
+        homes = [node.owned for node in self._nodes.values() if node.writes]
+        beyond = [node.owned for node in self._nodes.values() if not node.writes and not self._is_former(node.name)]
+        former = [node.owned for node in self._nodes.values() if not node.writes and self._is_former(node.name)]
+        made = {service: owned.holding(homes, beyond, former, service) for service in differs}
         self.holdings = self.holdings.with_(
             {service: one for service, one in made.items() if one is None or one != self.holdings.get(service)}
         )
-        self.target.seen({node.name: node.stands for node in self.ours})
-        return next((node for node in self.ours if node.stands.foreign), None)
+
+    def _next(self, listed: Collection[str]) -> Iterator[str]:
+        """Of each owner the nodes up to the last one that is listed, and the next, as they are called."""
+        for first in self._firsts:
+            last = max((number for name in listed if (number := spread.number(first, name)) is not None), default=-1)
+            yield from (spread.named(first, number) for number in range(last + 2))
+
+    def _is_former(self, name: str) -> bool:
+        return spread.number(self.target.node, name) is None
+
+    def _order(self, name: str) -> tuple[int, int] | None:
+        """Ours before those of owners before us, by number; None where it is called otherwise."""
+        for rank, first in enumerate(self._firsts):
+            if (number := spread.number(first, name)) is not None:
+                return rank, number
+        return None
 
 
 class Written:
@@ -82,6 +158,7 @@ class Written:
         self._nodes = {one.target: Nodes(api, one) for one in targets}
         self._claims = Watch("claims", partial(api.keys, claims.ROOT))
         self._problems: dict[Target, Problem] = {}
+        self._terms: dict[Target, int] = {}
 
     @property
     def watches(self) -> list[Watch]:
@@ -90,18 +167,26 @@ class Written:
             return []
         return [self._claims, *(watch for them in self._nodes.values() for watch in them.watches)]
 
+    async def claim(self, target: Target, claim: Claim) -> None:
+        """See `bridge.adapter.Sink`. What somebody wrote right before he was succeeded is seen before anything else."""
+        one = self.targets[target]
+        await one.claim(claim)
+        if claim.owner == one.mark.owner and claim.term != self._terms.get(target):
+            await self._read(self._nodes[target])
+            self._terms[target] = claim.term
+
     async def read(self) -> None:
         """Read all of it now; Unreached when there is no answer at all, while others' failures are their own."""
-        for watch in self.watches:
-            try:
-                await watch.read()
-            except Unreached:
-                raise
-            except BridgeError as error:
-                watch.failed(error, self._clock.now())
+        if not self.targets:
+            return
+        await self._ask(self._claims)
+        for nodes in self._nodes.values():
+            await self._read(nodes)
 
     def update(self) -> None:
         """Look again at what changed."""
+        for nodes in self._nodes.values():
+            nodes.find()
         found = {target: self._held(nodes) for target, nodes in self._nodes.items()}
         if any(self.held.get(target) is not held for target, held in found.items()):
             self.held = self.held.with_(found)
@@ -109,6 +194,25 @@ class Written:
     def problems(self) -> Iterator[Problem]:
         """Why a target is not written."""
         yield from (self._problems[target] for target in sorted(self._problems))
+
+    async def _read(self, nodes: Nodes) -> None:
+        sent = nodes.target.sent()
+        for watch in nodes.lists:
+            await self._ask(watch)
+        nodes.find()
+        for watch in nodes.parts:
+            await self._ask(watch)
+        if nodes.readable:
+            nodes.look()
+            nodes.target.lost(sent)
+
+    async def _ask(self, watch: Watch) -> None:
+        try:
+            await watch.read()
+        except Unreached:
+            raise
+        except BridgeError as error:
+            watch.failed(error, self._clock.now())
 
     def _held(self, nodes: Nodes) -> Held | None:
         one = nodes.target
@@ -119,14 +223,21 @@ class Written:
             why = str(failure.error).removeprefix(f"{self._api.where}: ")
             self._problems[one.target] = Problem("target", f"node {one.node}", f"{why}; nothing is written there")
             return None
+        before: Held | None = self.held.get(one.target)
         if not all(watch.known for watch in watches):
-            return None
+            return before  # of a node that was just made nothing is known yet
         if (node := nodes.look()) is not None:
             what = f"belongs to {node.stands.foreign} and is left as it is; name another one under `node`"
             self._problems[one.target] = Problem("target", f"node {node.name}", what)
             return None
         said = claims.of_node(claims.standing(self._claims.value), one.mark, one.node)
-        before: Held | None = self.held.get(one.target)
         if before is not None and before.holdings is nodes.holdings and before.claims == said:
             return before
         return Held(nodes.holdings, said)
+
+
+def _names(said: object) -> Iterator[str]:
+    """The nodes of a list."""
+    for one in said if isinstance(said, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("Node"), str):
+            yield one["Node"]

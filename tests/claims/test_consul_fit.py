@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 from adapters.consul import claims, extras, owned
 from adapters.consul.fit import Form, fit, of_key, spell
 from adapters.consul.objects import EXTRAS, FORMAT, KEY, OWNER, PREFIX, Broken, instances_of
-from bridge.adapter import Claim, Holding, Record
+from bridge.adapter import Claim, Holding, Put, Record, Remove
 from bridge.kit.mark import Mark
 from bridge.model import Endpoint, Health, Locality, Port, Service, ServiceName
+from bridge.plan import plan
 from tests.builders import endpoint, service
 
 FORM = Form("shop", {ServiceName("shop", "old"): "Old_Web"}, ("k8s",))
@@ -43,10 +45,12 @@ def fitted(it: Service) -> tuple[Record, ...]:
     return records
 
 
-def held(*ours: owned.Owned, former: Sequence[owned.Owned] = ()) -> dict[ServiceName, Holding]:
+def held(
+    *homes: owned.Owned, beyond: Sequence[owned.Owned] = (), former: Sequence[owned.Owned] = ()
+) -> dict[ServiceName, Holding]:
     """What all nodes together hold."""
-    names = {name for one in (*ours, *former) for name in owned.differing(owned.NOTHING, one)}
-    return {name: one for name in sorted(names) if (one := owned.holding(ours, former, name)) is not None}
+    names = {name for one in (*homes, *beyond, *former) for name in owned.differing(owned.NOTHING, one)}
+    return {name: one for name in sorted(names) if (one := owned.holding(homes, beyond, former, name)) is not None}
 
 
 WHOLE = Endpoint(
@@ -69,7 +73,7 @@ def test_what_is_written_is_read_back_as_it_was_meant() -> None:
     (holding,) = held(found).values()
     assert [(one.key, one.content) for one in holding.records] == [(one.key, one.content) for one in records]
     assert holding.endpoints == web.endpoints
-    assert holding.records[0].revision == owned.Revision(NODE, 7, 8)
+    assert holding.records[0].revision == (owned.Place(NODE, 7, 8),)
 
 
 @pytest.mark.parametrize(
@@ -168,16 +172,34 @@ def test_what_a_former_owner_has_on_its_node_is_ours_where_we_have_none() -> Non
     before = owned.owned("registry-bridge-before", *standing(record, owner="before"), US, owned.Known())
     nothing = owned.owned(NODE, None, [], US, owned.Known())
     (holding,) = held(nothing, former=[before]).values()
-    assert holding.records[0].revision == owned.Revision("registry-bridge-before", 7, 8)
-    both = held(owned.owned(NODE, *standing(record), US, owned.Known()), former=[before])
-    assert both[record.service].records[0].revision == owned.Revision(NODE, 7, 8)
+    assert holding.records == (replace(record, revision=(owned.Place("registry-bridge-before", 7, 8),)),)
+
+
+def test_what_stands_twice_or_beyond_the_nodes_that_are_written_is_told_from_what_is_wanted_and_where_it_is() -> None:
+    (record,) = fitted(service("shop/web", "10.1.0.1:80"))
+    first, other = (owned.owned(node, *standing(record), US, owned.Known()) for node in (NODE, f"{NODE}-1"))
+    for holdings, nodes in (
+        (held(first, other), [NODE, f"{NODE}-1"]),
+        (held(first, beyond=[other]), [NODE, f"{NODE}-1"]),
+        (held(beyond=[other]), [f"{NODE}-1"]),
+        (held(first, former=[other]), [NODE, f"{NODE}-1"]),
+    ):
+        (holding,) = holdings.values()
+        (one,) = holding.records
+        assert json.loads(one.content) == {**json.loads(record.content), "Nodes": nodes}
+        assert one.revision == owned.places(one) == tuple(owned.Place(node, 7, 8) for node in nodes)
+        assert plan([record], holding).changes == (Put(record, one),)
+        assert plan([], holding).changes == (Remove(one),)
+        assert len(holding.endpoints) == 1
+    assert owned.places(record) == ()
 
 
 def test_a_node_is_ours_by_its_mark_or_by_those_of_its_instances() -> None:
     (record,) = fitted(service("shop/web", "10.1.0.1:80"))
     assert owned.stands(None, [], US) == owned.NOT_THERE
-    assert owned.stands(*standing(record), US) == owned.Stands(5, True, "")
-    assert owned.stands(*standing(record, meta={}), US) == owned.Stands(5, False, "")
+    ids = frozenset({str(record.key)})
+    assert owned.stands(*standing(record), US) == owned.Stands(5, True, "", ids)
+    assert owned.stands(*standing(record, meta={}), US) == owned.Stands(5, False, "", ids)
     assert owned.stands(*standing(meta={}), US).foreign == "somebody without a mark"
     assert owned.stands(*standing(record, owner="other"), US).foreign == "the owner other"
     said, _ = standing(record)

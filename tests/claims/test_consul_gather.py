@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.consul import transaction
 from adapters.consul.gather import AT_ONCE, Gather
-from adapters.consul.transaction import LARGEST, MOST, Operation, Outcome, Refusal
+from adapters.consul.transaction import LARGEST, MOST, NoNodeError, Operation, Outcome, Refusal
 from bridge.errors import BridgeError, Conflict, Denied, Rejected, Unavailable
 
 STALE = "index is stale"
@@ -191,7 +191,7 @@ def test_a_refusal_without_a_reason_is_a_conflict(said: object) -> None:
     [
         ('failed to set service "x" on node "n": index is stale', Conflict),
         ('key "registry-bridge/claims/us/n" doesn\'t exist', Conflict),
-        ("Missing node registration", Conflict),
+        ("Missing node registration", NoNodeError),
         ("current modify index: 7, expected 6", Conflict),
         ("Permission denied: token with AccessorID lacks permission 'service:write'", Denied),
         ("Must provide service name (Service.Service) when service ID is provided", Rejected),

@@ -81,7 +81,7 @@ def test_a_url_is_filled_in(url: str, read: str) -> None:
         (SMALL + "import: {ports: {default: '80'}}\n", "does not name a port"),
         (SMALL + "timeout: 100ms\n", "`timeout` is less than 1s"),
         (SMALL + EXPORTS.format("nodes: 0", "node: b"), "bridge.yaml:5: export[0].nodes: "),
-        (SMALL + EXPORTS.format("node: a, nodes: 3", "node: a-2"), "two exports write the node a-2; name another one"),
+        (SMALL + EXPORTS.format("node: a-2", "node: a"), "two exports write the node a-2; name another one"),
         (SMALL + "tls: {}\n", "`tls` is of a `url` with https:"),
         (SMALL + "url: https://consul\ntls: {cert: a.pem}\n", "tls: `cert` and `key` belong together"),
     ],

@@ -79,7 +79,7 @@ async def sweeping(server: Server, clock: FakeClock) -> AsyncIterator[Plan]:
     for part in parts.values():
         await part.read(server)
     server.read.clear()
-    plan = Plan(server, clock, parts, news=lambda _: None, back=lambda: None, ended=lambda: None)
+    plan = Plan(server, clock, parts, news=lambda _: None, back=lambda: None, stir=lambda: None)
     plan.adjust()
     try:
         yield plan

@@ -8,7 +8,7 @@ import signal
 import sys
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -63,23 +63,36 @@ class Mortal(ABC):
         """What makes an endpoint another one than before."""
         return {} if self.beside else {"metadata": {"v": str(rng.random())}}
 
-    async def dies(self, times: int, rng: random.Random, lives: tuple[float, float]) -> None:
-        """Live so long, between these seconds, and die; what must be so whenever that was."""
+    async def dies(
+        self, times: int, rng: random.Random, lives: tuple[float, float], between: Callable[[], None] = lambda: None
+    ) -> None:
+        """Live so long, between these seconds, and die; what must be so whenever that was. `between` comes after it.
+
+        The first one lives until its work is done, however slow the machine is.
+        """
         self.say(rng)
         written: set[str] = set()
         async with zygote(self.bridge.config, self.bridge.folder / "zygote.log") as started:
-            for _ in range(times):
+            for number in range(times):
                 pid = await started.start()
                 churn = asyncio.create_task(self._churn(rng))
-                await asyncio.sleep(rng.uniform(*lives))
+                if number:
+                    await asyncio.sleep(rng.uniform(*lives))
+                else:
+                    await until_async(self._steady, "what is always wanted stands there")
                 await started.kill(pid)
                 churn.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await churn
                 found = await self.standing()
                 self._sound(found, written)
+                between()
                 written |= {name for name, them in found.items() if _addresses(them) >= set(STEADY)}
-        assert written == set(SERVICES), "they died after their work too"
+        assert written == set(SERVICES)
+
+    async def _steady(self) -> bool:
+        found = await self.standing()
+        return all(_addresses(found[name]) >= set(STEADY) for name in SERVICES)
 
     async def settles(self, rng: random.Random) -> None:
         """Who comes last brings about what is wanted; what earlier ones left is withheld until a word."""

@@ -14,6 +14,7 @@ import kubernetes.aio.client
 import watchfiles
 
 import adapters.consul.settings
+import adapters.consul.spread
 import adapters.kubernetes.settings
 import adapters.static.settings
 import adapters.zookeeper.settings
@@ -36,9 +37,13 @@ READY = (
 )
 """What each bridge would import first."""
 
+EACH = "INSTANCES_A_NODE"
+"""The variable of the environment that says for how many instances a node of Consul has room, so that few fill some."""
+
 
 def main(config: Path, log: Path) -> None:
     assert all(READY)
+    adapters.consul.spread.EACH = int(os.environ.get(EACH, adapters.consul.spread.EACH))
     for _ in sys.stdin:
         child = os.fork()
         if child == 0:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from adapters.consul import spread
 from adapters.consul.fit import key
 from adapters.consul.objects import OWNER
 from adapters.consul.registry import Consul
@@ -121,10 +122,9 @@ class ConsulBench(Bench):
 
 
 class ConsulSinkBench(ConsulBench):
-    """Three nodes for each owner, written through a door that loses answers and spoils contents."""
+    """Three nodes at most for each owner, written through a door that loses answers and spoils contents."""
 
     fences = True
-    nodes = 3
 
     def __init__(self, hand: Hand, proxy: FaultProxy, folder: Path, door: Door, server: Agent) -> None:
         super().__init__(hand, proxy, folder)
@@ -143,7 +143,7 @@ class ConsulSinkBench(ConsulBench):
 
     @property
     def keys(self) -> dict[str, Any]:
-        return {"export": [{"services": ["*"], "from": ["vms"], "tags": [self._node], "nodes": self.nodes}]}
+        return {"export": [{"services": ["*"], "from": ["vms"], "tags": [self._node], "nodes": 3}]}
 
     def written_as(self, service: Service) -> Service:
         """Nobody's health is unknown to a Consul."""
@@ -156,11 +156,10 @@ class ConsulSinkBench(ConsulBench):
         return Service.of(ServiceName("shop", "odd"), [Endpoint("10.0.0.1", HTTP, metadata=(("no key", "x"),))])
 
     async def take(self, mark: Mark, service: Service) -> None:
-        for node in self._of(mark):
-            for one in service.endpoints:
-                its = str(key(service.name, one))
-                made = entry(service.name.name, "10.20.9.9", its=its, node=node, tags=[self._node])
-                await self._hand.register({**made, "SkipNodeUpdate": True})
+        for one in service.endpoints:
+            its = str(key(service.name, one))
+            made = entry(service.name.name, "10.20.9.9", its=its, node=_first(mark), tags=[self._node])
+            await self._hand.register({**made, "SkipNodeUpdate": True})
 
     async def edit(self, mark: Mark, record: Record) -> None:
         node, stands = await self._stands(mark, record)
@@ -185,19 +184,20 @@ class ConsulSinkBench(ConsulBench):
     async def refuse(self) -> None:
         self._door.spoil = True
 
-    def _of(self, mark: Mark) -> list[str]:
-        """The nodes of an owner."""
-        first = f"registry-bridge-{mark.owner}"
-        return [first, *(f"{first}-{number}" for number in range(1, self.nodes))]
-
     async def _stands(self, mark: Mark, record: Record) -> tuple[str, dict[str, Any]]:
-        for node in self._of(mark):
-            found = await self._hand.get(f"catalog/node/{node}")
-            if found is not None and record.key in found["Services"]:
-                return node, found["Services"][record.key]
+        for one in await self._hand.get("catalog/nodes"):
+            if spread.number(_first(mark), node := one["Node"]) is not None:
+                found = await self._hand.get(f"catalog/node/{node}")
+                if found is not None and record.key in found["Services"]:
+                    return node, found["Services"][record.key]
         raise LookupError(f"{record.key} stands nowhere")
 
     def _ask(self, path: str) -> Any:
         asked = urllib.request.Request(f"{self._server.url}/v1/{path}", headers={"X-Consul-Token": ROOT})
         with urllib.request.urlopen(asked) as answer:
             return json.load(answer)
+
+
+def _first(mark: Mark) -> str:
+    """The first node of an owner."""
+    return f"registry-bridge-{mark.owner}"

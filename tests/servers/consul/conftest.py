@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from adapters.consul import spread
 from bridge.testing.proxy import FaultProxy
 from tests.golang import NoProgramError
 from tests.servers.consul.hand import Hand
 from tests.servers.consul.readers import find_reader
 from tests.servers.consul.server import Agent, Three, find, find18
 
+EACH = 25
 HERE = Path(__file__).parent
 BUILDS = {"program": find, "program18": find18, "reader": find_reader}
 _built = pytest.StashKey[dict[str, Path | NoProgramError]]()
@@ -65,6 +67,12 @@ def standing(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     asyncio.run(made.start())
     yield made
     asyncio.run(made.stop())
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node of ours has room for few instances, so that few fill several."""
+    monkeypatch.setattr(spread, "EACH", EACH)
 
 
 @pytest.fixture

@@ -10,14 +10,12 @@ from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 
+from adapters.consul.spread import number
 from tests.servers.consul.beside import POOL, PORT, SERVICES, STEADY, Beside, Says, Shown
 from tests.servers.consul.door import Door
 from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.hand import Hand, entry
 from tests.servers.deaths import Zygote, zygote
-
-NODES = 3
-"""Over which each bridge spreads what it writes."""
 
 LOOK, BURST = 25, 125
 """Steps from one look to the next, and until everybody has to agree."""
@@ -38,7 +36,6 @@ class Side:
         self.said: Says = {(STEADY, f"10.61.0.{number}"): 1 for number in range(1, 4)}
         self.ever: set[tuple[str, str]] = set(self.said)
         self.starts = 0
-        self._nodes = (bridge.node, *(f"{bridge.node}-{number}" for number in range(1, NODES)))
         self._door = door
         self._zygote = started
         self._pid = 0
@@ -90,13 +87,12 @@ class Side:
     def owns(self, where: str) -> bool:
         """Whether a node or a key is its own."""
         node = where.removeprefix(f"registry-bridge/claims/{self.bridge.owner}/")
-        return node in self._nodes
+        return number(self.bridge.node, node) is not None
 
     def of(self, stands: Standing) -> dict[tuple[str, str], Shown]:
         """What stands on its nodes, all of it once."""
         found: dict[tuple[str, str], Shown] = {}
-        for node in self._nodes:
-            there = stands.get(node, {})
+        for there in (stands[node] for node in sorted(stands) if self.owns(node)):
             assert not there.keys() & found.keys(), f"{there.keys() & found.keys()} stand on two nodes"
             found |= there
         return found

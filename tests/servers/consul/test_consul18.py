@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.consul import spread
 from bridge.testing.conformance import Bench, Claiming, Reading, Writing
 from bridge.testing.proxy import FaultProxy
-from tests.servers.consul import test_failures, test_many, test_readers, test_together, test_writing
+from tests.servers.consul import test_failures, test_many, test_nodes, test_readers, test_together, test_writing
 from tests.servers.consul.bench import ConsulBench, ConsulSinkBench
 from tests.servers.consul.door import Door
 from tests.servers.consul.hand import Hand
@@ -38,7 +39,8 @@ async def own(program18: Path, tmp_path: Path) -> AsyncIterator[Agent]:
 
 
 @pytest.fixture
-async def bench(hand: Hand, standing: Agent, tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(hand: Hand, standing: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    monkeypatch.setattr(spread, "EACH", 1)
     door = Door(standing.url)
     async with (
         door.opened(),
@@ -61,6 +63,7 @@ class TestWriting(Writing): ...
 class TestClaiming(Claiming): ...
 
 
+few = pytest.mark.usefixtures("few")
 test_killed = test_failures.test_an_agent_killed_and_started_again_removes_nothing_and_changes_made_meanwhile_arrive
 test_restored = test_failures.test_an_older_state_that_was_restored_is_read_whole_and_removes_nothing_by_itself
 test_back = test_failures.test_an_older_state_is_noticed_though_no_question_is_woken_by_it
@@ -68,6 +71,10 @@ test_changed = test_many.test_of_many_services_those_are_read_that_have_changed
 test_unshown = test_many.test_a_change_that_no_summary_shows_is_found_among_all
 test_dns = test_readers.test_dns_gives_addresses_of_both_families_and_ports_and_leaves_out_what_is_unhealthy
 test_few = test_together.test_what_is_written_at_once_goes_in_few_transactions
+test_fewer = few(test_nodes.test_what_stands_on_more_nodes_than_there_may_be_moves_and_is_never_gone_nor_doubled)
+test_filled = few(test_nodes.test_nodes_fill_up_one_after_the_other_and_whoever_comes_after_finds_them)
+test_marked = few(test_nodes.test_a_node_from_which_somebody_takes_the_mark_is_found_and_marked_again)
+test_withdrawn = few(test_nodes.test_when_all_is_withdrawn_no_node_stays)
 test_fault = test_together.test_who_is_at_fault_in_a_transaction_has_an_error_and_the_others_are_made
 test_large = test_together.test_what_is_too_large_for_one_transaction_goes_in_several
 test_go = test_readers.test_its_go_client_lists_and_watches

@@ -15,9 +15,11 @@ from tests.servers.consul.hand import Hand
 from tests.servers.consul.server import Agent
 from tests.servers.deaths import SERVICES, Mortal, Standing
 from tests.servers.exporting import LIMITS
+from tests.servers.zygote import EACH
 
 DEATHS = int(os.environ.get("RUNS", "40"))
-NODES = 3
+FEW = 12
+"""Instances on a node where there may be another one: of those that are wanted some are always on a second one."""
 
 
 class InConsul(Mortal):
@@ -39,12 +41,21 @@ class InConsul(Mortal):
 
 @pytest.mark.promise("R-34", "law-6")
 @pytest.mark.timeout(600 + 6 * DEATHS)
-async def test_deaths_at_any_moment_double_nothing_and_lose_nothing(own: Agent, tmp_path: Path) -> None:
+async def test_deaths_at_any_moment_double_nothing_and_lose_nothing(
+    own: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(EACH, str(FEW))
     rng = random.Random(34)
-    export = {"services": ["shop/*"], "from": ["vms"], "nodes": NODES, **LIMITS}
+    export = {"services": ["shop/*"], "from": ["vms"], **LIMITS}
+
+    def others() -> None:
+        """There may be more nodes from now on, or fewer, so that whoever comes next has to move what stands there."""
+        export["nodes"] = rng.randrange(1, 5)
+        bridge.configure("")
+
     async with own.hand() as hand:
         bridge = Exporter(tmp_path, own.url, hand, consul={"export": [export]})
         bridge.configure("")
         mortal = InConsul(bridge, hand)
-        await mortal.dies(DEATHS, rng, (0.3, 1.8))
+        await mortal.dies(DEATHS, rng, (0.3, 1.8), others)
         await mortal.settles(rng)

@@ -12,17 +12,24 @@ from tests.servers.consul.beside import QUICK, Cluster, Inventory
 from tests.servers.consul.door import Door
 from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.server import Agent
-from tests.servers.consul.shared import NODES, World, side
+from tests.servers.consul.shared import World, side
 from tests.servers.exporting import LIMITS
 from tests.servers.kubernetes.binaries import Binaries
 from tests.servers.kubernetes.objects import thing
 from tests.servers.kubernetes.server import ApiServer
+from tests.servers.zygote import EACH
 
 STEPS = int(os.environ.get("STEPS") or 1_000)
 SEED = int(os.environ.get("SEED") or 7)
 OWNERS = ("east", "west")
-EXPORT = {"services": ["shop/*"], "from": ["vms"], "nodes": NODES, **LIMITS}
+EXPORT = {"services": ["shop/*"], "from": ["vms"], **LIMITS}
 CONSUL = {"removals": QUICK, "export": [EXPORT]}
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node has room for fewer, so that what comes and goes makes nodes and leaves them."""
+    monkeypatch.setenv(EACH, "8")
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.consul import spread
 from bridge.testing.conformance import Bench, Claiming, Fitting, Writing
 from bridge.testing.proxy import FaultProxy
 from tests.servers.consul.bench import ConsulSinkBench
@@ -14,7 +15,8 @@ from tests.servers.consul.server import Agent
 
 
 @pytest.fixture
-async def bench(hand: Hand, standing: Agent, tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(hand: Hand, standing: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    monkeypatch.setattr(spread, "EACH", 1)
     door = Door(standing.url)
     async with (
         door.opened(),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from adapters.consul import spread
 from adapters.consul.registry import Consul
 from bridge.adapter import Claim, Held, Holding, Observation, Put, Remove, Target
 from bridge.errors import Conflict, Denied
@@ -24,6 +25,7 @@ from tests.servers.electing import until
 HERE = Target("")
 NODE = "registry-bridge-us"
 NOTHING = Holding()
+US = Mark("us", "one")
 
 
 class Writer:
@@ -79,14 +81,21 @@ class Writer:
             await self.sink.apply(HERE, change)
         await until(lambda: not self.left(*them), "what was written")
 
+    async def drop(self, *them: Service) -> None:
+        """Remove all that stands of these, at once, and see that it is gone."""
+        assert self.held is not None
+        holdings = self.held.holdings
+        gone = [Remove(record) for one in them for record in holdings[one.name].records]
+        await asyncio.gather(*(self.sink.apply(HERE, one) for one in gone))
+        await until(lambda: self.held is not None and not any(self.held.holdings.get(one.name) for one in them), "gone")
+
     async def _run(self) -> None:
         async for view in self.sink.observe():
             self.view = view
 
 
-def writer(url: str, folder: Path, token: str = ROOT, **more: Any) -> Writer:
-    """The owner `us`; `more` are keys of the export."""
-    mark = Mark("us", "one")
+def writer(url: str, folder: Path, token: str = ROOT, mark: Mark = US, **more: Any) -> Writer:
+    """By default the owner `us`; `more` are keys of the export."""
     export = [{"services": ["*"], "from": ["vms"], **more}]
     made = settings(url, folder, token=token, export=export, **{"import": {"services": ["nothing"]}})
     sink = made.open(Kit("consul", SystemClock(), mark))
@@ -175,18 +184,20 @@ async def test_who_was_succeeded_writes_nothing_more(own: Agent, tmp_path: Path)
         ("", ""),
         ('service "ledger"', "service:write"),
         ('node "registry-bridge-prod"', "node:write"),
+        ('node_prefix "registry-bridge-prod-"', "node:write"),
         ('key_prefix "registry-bridge/claims/prod/"', "key:write"),
     ],
 )
 async def test_each_right_of_a_writer_is_needed_and_its_lack_is_denied(
-    own: Agent, tmp_path: Path, right: str, missing: str
+    own: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, right: str, missing: str
 ) -> None:
+    monkeypatch.setattr(spread, "EACH", 1)
     async with own.hand() as hand:
         ours = shipped.rules("write", right).replace("prod", "us").replace("ledger", "web")
         await hand.policy("writer", shipped.rules("read") + ours)
         token, _ = await hand.token("writer")
         async with writer(own.url, tmp_path, token=token) as us:
-            web = service("shop/web", "10.1.0.1:80")
+            web = service("shop/web", "10.1.0.1:80", "10.1.0.2:80")
             if not missing:
                 await us.claim()
                 await us.say(web)
