@@ -47,7 +47,13 @@ written = pytest.mark.parametrize("dialect", WRITTEN.values(), ids=WRITTEN)
 every = pytest.mark.parametrize("dialect", READ.values(), ids=READ)
 
 words = st.text("abz09-_. ~+%/\\\"'ü\n", max_size=8)
-ports = st.builds(Port, st.sampled_from(["", "http", "https", "admin", "80"]), st.integers(1, 65_535))
+ports = st.builds(
+    Port,
+    st.sampled_from(["", "http", "https", "admin", "80"]),
+    st.integers(1, 65_535),
+    st.sampled_from(["TCP", "TCP", "TCP", "UDP"]),
+    st.sampled_from(["", "", "h2c"]),
+)
 endpoints = st.builds(
     Endpoint,
     st.sampled_from(["10.0.0.1", "10.0.0.2", "2001:db8::1"]),
@@ -84,7 +90,11 @@ def test_what_is_written_reads_back_as_it_was_or_it_is_told(dialect: Written, da
         return
     (said,) = back.holding.endpoints
     assert said.id == wanted.id
-    assert said == reduced(dialect, wanted, Counter())
+    expected = reduced(dialect, wanted, Counter())
+    assert expected is not None
+    if expected.health is Health.UNHEALTHY:  # there is no word for it, and the only one is listed all the same
+        expected = replace(expected, health=None)
+    assert said == expected
     if not problems:
         assert said == replace(wanted, held=False, health=said.health)
     assert {one.key: one.content for one in back.holding.records} == {one.key: one.content for one in records}
