@@ -203,7 +203,8 @@ def adopt(
 
     With --nodes, take the place of what hands registered in a Consul without an agent: each instance that an export
     says too goes in the moment in which ours is written, by the bridge that runs; all others stay, and each says why.
-    What will go is shown first, with what ours does not have of it. Nodes that are left empty go last.
+    What will go is shown first, with what ours does not have of it. Nodes that are left empty go last. It may be
+    interrupted at any time, and said again.
 
     Exit codes: 0 taken over, 1 something was not, or was refused, 2 the configuration will not do.
 

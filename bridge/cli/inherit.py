@@ -23,6 +23,9 @@ from bridge.runtime.engine import Engine, EngineExport
 TICK = 1.0
 """Seconds between two looks at what is left."""
 
+PATIENCE = 420.0
+"""Seconds in which nothing more goes though a bridge writes: it may learn of it only when it reads everything anew."""
+
 _NOBODY = SourceName("")
 
 _Place = tuple[SourceName, Target, str]
@@ -129,7 +132,7 @@ class _World:
         """What of it is left, when no more goes: at once where no bridge writes."""
         written = {(one.registry, one.export.target) for one in self.heirs if self.is_written(one)}
         moved, left = self._clock.now(), tuple(goes)
-        while any((one.registry, one.target) in written for one in left) and self._clock.now() < moved + once.PATIENCE:
+        while any((one.registry, one.target) in written for one in left) and self._clock.now() < moved + PATIENCE:
             await self._clock.sleep(TICK)
             names = [one.stranger.place for one in left]
             there = {(one.registry, one.stranger.place, one.stranger.name) for one in await self.found(names)}
