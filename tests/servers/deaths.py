@@ -22,6 +22,9 @@ STEADY = ("10.30.0.1", "10.30.0.2", "10.30.0.3")
 POOL = tuple(f"10.31.0.{number}" for number in range(1, 25))
 """Endpoints that come and go."""
 
+SLOWEST = 4.0
+"""How many times as long as usual one lives at most."""
+
 Standing = dict[str, Counter[tuple[str, int]]]
 """Service to addresses with their weight, and how often each stands there."""
 
@@ -68,18 +71,22 @@ class Mortal(ABC):
     ) -> None:
         """Live so long, between these seconds, and die; what must be so whenever that was. `between` comes after it.
 
-        The first one lives until its work is done, however slow the machine is.
+        The first one lives until its work is done, however slow the machine is; where that took longer than one of the
+        others may live, they live longer too.
         """
         self.say(rng)
+        clock, slow = asyncio.get_running_loop().time, 1.0
         written: set[str] = set()
         async with zygote(self.bridge.config, self.bridge.folder / "zygote.log") as started:
             for number in range(times):
                 pid = await started.start()
                 churn = asyncio.create_task(self._churn(rng))
                 if number:
-                    await asyncio.sleep(rng.uniform(*lives))
+                    await asyncio.sleep(slow * rng.uniform(*lives))
                 else:
+                    begun = clock()
                     await until_async(self._steady, "what is always wanted stands there")
+                    slow = min(max(slow, (clock() - begun) / lives[1]), SLOWEST)
                 await started.kill(pid)
                 churn.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

