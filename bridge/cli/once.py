@@ -291,11 +291,13 @@ def _settled(engine: Engine, one: Exported, late: bool, stuck: bool, wall: float
 
 
 def _seen(engine: Engine, one: Exported) -> bool:
-    """Whether its plan rests on whole views, or on what will not come now."""
+    """Whether its plan rests on whole views, or on what will not come now: the others have been waited for."""
     if one.complete:
         return True
     names = (one.registry, *one.unseen)
-    return any(engine.readings[name].value.lost is not None for name in names if name in engine.readings)
+    readings = [engine.readings[name].value for name in names if name in engine.readings]
+    lost = [it for it in readings if it.lost is not None]
+    return bool(lost) and all(it.observation is not None for it in readings if it.lost is None)
 
 
 def _all(engine: Engine) -> tuple[Exported, ...]:

@@ -195,6 +195,8 @@ def _tell_more(row: dict[str, Any]) -> None:
         output.say(f"  {problem['where']}: {problem['what']}{times}")
     for seen in row.get("sample", ()):
         output.say(f"  {seen['where']}: {seen['says']}")
+    if row.get("sample") == [] and not row["read"]:
+        output.say("  nothing is looked at here; `registry-bridge show --offline` reads it once")
 
 
 def _writes(row: dict[str, Any]) -> str:
