@@ -41,7 +41,7 @@ class KubernetesBench(Bench):
         self.api = api
         self.proxy = proxy
         self._said = {
-            "name": "k8s", "kind": "kubernetes", "kubeconfig": str(kubeconfig), "timeout": "8s",
+            "name": "k8s", "kind": "kubernetes", "kubeconfig": str(kubeconfig), "timeout": "30s",
             "import": {"namespaces": [SHOP]}, **keys,
         }  # fmt: skip
 
