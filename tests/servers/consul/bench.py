@@ -3,7 +3,8 @@
 import json
 import secrets
 import urllib.request
-from collections.abc import Hashable
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -201,3 +202,15 @@ class ConsulSinkBench(ConsulBench):
 def _first(mark: Mark) -> str:
     """The first node of an owner."""
     return f"registry-bridge-{mark.owner}"
+
+
+@asynccontextmanager
+async def sink_bench(hand: Hand, server: Agent, folder: Path) -> AsyncIterator[ConsulSinkBench]:
+    """With the ways to the server that it needs."""
+    door = Door(server.url)
+    async with (
+        door.opened(),
+        FaultProxy("127.0.0.1", door.port) as proxy,
+        ConsulSinkBench(hand, proxy, folder, door, server) as made,
+    ):
+        yield made

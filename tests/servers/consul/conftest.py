@@ -1,6 +1,5 @@
 """A real Consul for the session, one of a test's own, three that elect, and somebody who uses them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from bridge.testing.proxy import FaultProxy
 from tests.golang import NoProgramError
 from tests.servers.consul.hand import Hand
 from tests.servers.consul.readers import find_reader
-from tests.servers.consul.server import Agent, Three, find, find18
+from tests.servers.consul.server import Agent, Three, find, find18, standing_for
 
 EACH = 25
 HERE = Path(__file__).parent
@@ -63,10 +62,8 @@ def reader(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture(scope="session")
 def standing(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
     """The session's server, for every test that leaves it running."""
-    made = Agent(program, tmp_path_factory.mktemp("consul") / "server")
-    asyncio.run(made.start())
-    yield made
-    asyncio.run(made.stop())
+    with standing_for(Agent(program, tmp_path_factory.mktemp("consul") / "server")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Real Consul agents on loopback: started, stopped, killed, frozen, wiped, put back to an older state; an older one."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -193,6 +194,16 @@ class Three:
                 if (await hand.get("agent/self"))["Stats"]["consul"]["leader"] == "true":
                     return one
         raise ServerError("none of the three leads")
+
+
+@contextmanager
+def standing_for(agent: Agent) -> Iterator[Agent]:
+    """It runs for many tests, each of which has an event loop of its own."""
+    asyncio.run(agent.start())
+    try:
+        yield agent
+    finally:
+        asyncio.run(agent.stop())
 
 
 async def _answers(hand: Hand) -> bool:

@@ -1,6 +1,5 @@
 """A Consul of 1.8, which has no streaming and does not say what ACLs took out: the same promises."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,25 +9,17 @@ from adapters.consul import spread
 from bridge.testing.conformance import Bench, Claiming, Reading, Writing
 from bridge.testing.proxy import FaultProxy
 from tests.servers.consul import test_failures, test_many, test_nodes, test_readers, test_together, test_writing
-from tests.servers.consul.bench import ConsulBench, ConsulSinkBench
-from tests.servers.consul.door import Door
+from tests.servers.consul.bench import ConsulBench, sink_bench
 from tests.servers.consul.hand import Hand
-from tests.servers.consul.observing import settings
-from tests.servers.consul.server import Agent, Agent18
-from tests.servers.observing import observing
-
-FOUR = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80"]
-FIFTH = "10.0.0.5:80"
-HELD = [f"{one}?" for one in FOUR]
+from tests.servers.consul.server import Agent, Agent18, standing_for
+from tests.servers.consul.test_failures import FIVE, FOUR, HELD
 
 
 @pytest.fixture(scope="module")
 def standing(program18: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
     """The server of these tests, in the place of the session's."""
-    made = Agent18(program18, tmp_path_factory.mktemp("consul18") / "server")
-    asyncio.run(made.start())
-    yield made
-    asyncio.run(made.stop())
+    with standing_for(Agent18(program18, tmp_path_factory.mktemp("consul18") / "server")) as made:
+        yield made
 
 
 @pytest.fixture
@@ -41,12 +32,7 @@ async def own(program18: Path, tmp_path: Path) -> AsyncIterator[Agent]:
 @pytest.fixture
 async def bench(hand: Hand, standing: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     monkeypatch.setattr(spread, "EACH", 1)
-    door = Door(standing.url)
-    async with (
-        door.opened(),
-        FaultProxy("127.0.0.1", door.port) as proxy,
-        ConsulSinkBench(hand, proxy, tmp_path, door, standing) as made,
-    ):
+    async with sink_bench(hand, standing, tmp_path) as made:
         yield made
 
 
@@ -89,19 +75,11 @@ async def test_it_is_that_version(standing: Agent, hand: Hand) -> None:
 async def test_rights_on_half_the_services_that_are_lost_while_it_waits_remove_nothing(
     standing: Agent, hand: Hand, tmp_path: Path
 ) -> None:
-    nodes = 'node_prefix "" { policy = "read" }'
-    both = 'service "half-a" { policy = "read" } service "half-b" { policy = "read" }'
-    for service in ("half-a", "half-b"):
-        await hand.say(service, *FOUR)
-    await hand.policy("half", both + nodes)
-    token, _ = await hand.token("half")
-    async with observing(settings(standing.url, tmp_path, token=token)) as seen:
-        await seen.until(lambda: seen.served("half-a") == seen.served("half-b") == FOUR)
-        await hand.policy("half", 'service "half-a" { policy = "read" }' + nodes)
-        await hand.say("half-a", FIFTH)
-        await seen.until(lambda: seen.served("half-a") == [*FOUR, FIFTH])
+    async with test_failures.halved(standing, hand, tmp_path) as seen:
+        await hand.say("half-a", FIVE[-1])
+        await seen.until(lambda: seen.served("half-a") == FIVE)
         seen.refresh()
         await seen.until(lambda: seen.served("half-b") == HELD)
-        await hand.policy("half", both + nodes)
+        await hand.policy("half", test_failures.BOTH)
         seen.refresh()
         await seen.until(lambda: seen.served("half-b") == FOUR)

@@ -1,6 +1,8 @@
 """What a real Consul does on its bad days, and what the bridge makes of it."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from tests.servers.consul.door import Door
 from tests.servers.consul.hand import Hand
 from tests.servers.consul.observing import settings
 from tests.servers.consul.server import Agent, Three
-from tests.servers.observing import observing
+from tests.servers.observing import Observing, observing
 
 FOUR = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80"]
 FIVE = [*FOUR, "10.0.0.5:80"]
@@ -281,26 +283,36 @@ async def test_a_token_that_was_revoked_is_told_and_removes_nothing(
         assert seen.served("secret") == FOUR
 
 
+NODES = 'node_prefix "" { policy = "read" }'
+ONE = 'service "half-a" { policy = "read" }'
+BOTH = f'{ONE} service "half-b" {{ policy = "read" }} {NODES}'
+
+
+@asynccontextmanager
+async def halved(standing: Agent, hand: Hand, folder: Path) -> AsyncIterator[Observing]:
+    """`half-a` and `half-b` are seen by the policy `half`, which then has no right to the second one any more."""
+    for service in ("half-a", "half-b"):
+        await hand.say(service, *FOUR)
+    await hand.policy("half", BOTH)
+    token, _ = await hand.token("half")
+    async with observing(settings(standing.url, folder, token=token)) as seen:
+        await seen.until(lambda: seen.served("half-a") == seen.served("half-b") == FOUR)
+        await hand.policy("half", ONE + NODES)
+        yield seen
+
+
 @pytest.mark.promise("R-11", "law-1", "R-39")
 async def test_rights_on_half_the_services_that_are_lost_while_it_waits_remove_nothing(
     standing: Agent, hand: Hand, tmp_path: Path
 ) -> None:
-    nodes = 'node_prefix "" { policy = "read" }'
-    both = 'service "half-a" { policy = "read" } service "half-b" { policy = "read" }'
-    for service in ("half-a", "half-b"):
-        await hand.say(service, *FOUR)
-    await hand.policy("half", both + nodes)
-    token, _ = await hand.token("half")
-    async with observing(settings(standing.url, tmp_path, token=token)) as seen:
-        await seen.until(lambda: seen.served("half-a") == seen.served("half-b") == FOUR)
-        await hand.policy("half", 'service "half-a" { policy = "read" }' + nodes)
+    async with halved(standing, hand, tmp_path) as seen:
         seen.refresh()
         await seen.until(lambda: any("service:read" in one for one in seen.unread))
         assert seen.served("half-b") == FOUR
         await hand.say("half-a", FIVE[-1])
         await seen.until(lambda: seen.served("half-a") == FIVE)
         assert seen.served("half-b") == FOUR
-        await hand.policy("half", both + nodes)
+        await hand.policy("half", BOTH)
         await seen.until(lambda: not seen.unread)
         assert seen.served("half-b") == FOUR
 
@@ -311,14 +323,13 @@ async def test_a_change_of_what_may_not_be_read_any_more_removes_nothing(
 ) -> None:
     """The question that waits has an answer at last with nothing left in it, which does not say why."""
     monkeypatch.setattr("adapters.consul.client.WAIT", 3)
-    nodes = 'node_prefix "" { policy = "read" }'
     for service in ("kept", "taken"):
         await hand.say(service, *FOUR)
-    await hand.policy("woken", f'service "kept" {{ policy = "read" }} service "taken" {{ policy = "read" }} {nodes}')
+    await hand.policy("woken", f'service "kept" {{ policy = "read" }} service "taken" {{ policy = "read" }} {NODES}')
     token, _ = await hand.token("woken")
     async with observing(settings(standing.url, tmp_path, token=token)) as seen:
         await seen.until(lambda: seen.served("kept") == seen.served("taken") == FOUR)
-        await hand.policy("woken", f'service "kept" {{ policy = "read" }} {nodes}')
+        await hand.policy("woken", f'service "kept" {{ policy = "read" }} {NODES}')
         await hand.say("taken", FIVE[-1])
         await hand.say("kept", FIVE[-1])
 
