@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from adapters.zookeeper.access import Access
 from adapters.zookeeper.client import Client
@@ -28,17 +28,28 @@ LOOKED_AT: Final = 200
 BESIDE: Final = 10
 """Names that are told beside a path that is not there."""
 
+NO_CHROOT: Final = "the chroot is not there"
+
 WITHIN: Final = 5.0
 """Seconds for a connection."""
 
 
-async def sample(access: Access, trees: Sequence[tuple[str, Tree, Dialect]], clock: Clock) -> tuple[Sample, ...]:
+class Sampled(NamedTuple):
+    """A tree and where it stands in the configuration; `founded`: its root is made by us, with the first record."""
+
+    where: str
+    tree: Tree
+    dialect: Dialect
+    founded: bool
+
+
+async def sample(access: Access, trees: Sequence[Sampled], clock: Clock) -> tuple[Sample, ...]:
     """One for each tree, under its name; Unavailable or Denied when there is no connection."""
     place = f"zookeeper {access.hosts}"
     client = Client(access, place, clock, asyncio.Event())
     try:
         await client.up(WITHIN)
-        return tuple([await _tree(client, place, *tree) for tree in trees])
+        return tuple([await _tree(client, place, one) for one in trees])
     except Unavailable:
         if client.end is not None:
             raise
@@ -48,15 +59,18 @@ async def sample(access: Access, trees: Sequence[tuple[str, Tree, Dialect]], clo
         await client.close()
 
 
-async def _tree(client: Client, place: str, where: str, tree: Tree, dialect: Dialect) -> Sample:
-    at = f"{where} ({tree.root})"
+async def _tree(client: Client, place: str, sampled: Sampled) -> Sample:
+    tree = sampled.tree
+    at = f"{sampled.where} ({tree.root})"
     paths, more = [tree.root], False
     for level in range(tree.depth):
         listings = await client.ask(*map(Children, paths))
         if level == 0 and isinstance(listings[0], Refused):
             word, what, _ = listings[0]
-            beside = f" ({await _beside(client, tree.root)})" if word == NO_NODE else ""
-            return Sample(at, remedy(word, what, place, never=True) + beside, False)
+            beside = await _beside(client, tree.root) if word == NO_NODE else ""
+            if sampled.founded and beside and beside != NO_CHROOT:
+                return Sample(at, "is not there yet; it is made with the first record that is exported", True)
+            return Sample(at, remedy(word, what, place, never=True) + (f" ({beside})" if beside else ""), False)
         below = [
             f"{path.rstrip('/')}/{name}"
             for path, listing in zip(paths, listings, strict=True)
@@ -87,7 +101,7 @@ async def _tree(client: Client, place: str, where: str, tree: Tree, dialect: Dia
         where = f" in the first {LOOKED_AT} znodes of a level" if more else ""
         return Sample(at, f"there are no records to look at{where}", True)
     deeper = any(child.children for child in found)
-    return _judged(at, dialect, guess(found, dialect.name), len(found), services, deeper=deeper)
+    return _judged(at, sampled.dialect, guess(found, sampled.dialect.name), len(found), services, deeper=deeper)
 
 
 async def _beside(client: Client, path: str) -> str:
@@ -97,7 +111,7 @@ async def _beside(client: Client, path: str) -> str:
         (listing,) = await client.ask(Children(path))
         if isinstance(listing, Listing):
             return shown(f"{path} has {_some(listing.names) or 'no children'}")
-    return "the chroot is not there"
+    return NO_CHROOT
 
 
 async def _children(client: Client, path: str) -> list[Child]:

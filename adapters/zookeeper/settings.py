@@ -16,7 +16,7 @@ from adapters.zookeeper.mirror import Mirror
 from adapters.zookeeper.paths import Mapped, Tree
 from adapters.zookeeper.reach import ReachSettings
 from adapters.zookeeper.registry import ZooKeeper
-from adapters.zookeeper.sample import sample
+from adapters.zookeeper.sample import Sampled, sample
 from adapters.zookeeper.target import TreeTarget
 from adapters.zookeeper.telling import Telling
 from adapters.zookeeper.whole import Trees
@@ -190,9 +190,7 @@ class Settings(RegistrySettings, ReachSettings):
     def open(self, kit: Kit) -> Source:
         """Without a mark nothing is known as ours, and nothing is written."""
         access, mark = self.access(), kit.mark
-        roots = {one.tree(self.namespace).root for one in self.export}
-        trees = [(one.tree(self.namespace), one.made()) for one in self.trees]
-        read = [Mirror(tree, dialect, founded=tree.root in roots) for tree, dialect in trees]
+        read = [Mirror(one.tree, one.dialect, founded=one.founded) for one in self._read()]
         targets = self._targets(access, mark) if mark is not None else ()
         written = {one: Trees([one.mirror], Locality(), "", one.mark) for one in targets}
         place = f"zookeeper {self.hosts}"
@@ -211,8 +209,12 @@ class Settings(RegistrySettings, ReachSettings):
         return in_the_way(self.access().ready())
 
     async def sample(self, clock: Clock) -> Sequence[Sample]:
-        trees = [(f"trees[{number}]", one.tree(self.namespace), one.made()) for number, one in enumerate(self.trees)]
-        return await sample(self.access(), trees, clock)
+        return await sample(self.access(), self._read(), clock)
+
+    def _read(self) -> list[Sampled]:
+        roots = {one.tree(self.namespace).root for one in self.export}
+        trees = ((f"trees[{number}]", one.tree(self.namespace), one) for number, one in enumerate(self.trees))
+        return [Sampled(where, tree, one.made(), tree.root in roots) for where, tree, one in trees]
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
