@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
-from bridge.cli import main
+from tests.commands import call
 
 INVENTORY = """
 services:
@@ -33,10 +32,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "vms.yaml").write_text(INVENTORY)
     (tmp_path / "bridge.yaml").write_text(CONFIG)
     return tmp_path
-
-
-def call(folder: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(main, (*arguments, "--config", str(folder / "bridge.yaml")))
 
 
 def test_what_a_registry_says_is_an_inventory_with_names_as_names(folder: Path) -> None:

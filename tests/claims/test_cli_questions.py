@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from bridge.cli import main
+from tests.commands import call
 
 CONFIG = """
 owner: prod
@@ -22,12 +21,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "bridge.yaml").write_text(CONFIG)
     (tmp_path / "vms.yaml").write_text(VMS)
     return tmp_path
-
-
-def call(folder: Path, *arguments: str, given: str = "") -> Result:
-    result = CliRunner().invoke(main, [*arguments, "--config", str(folder / "bridge.yaml")], input=given)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
 
 
 def test_where_nobody_answers_nothing_is_changed_and_it_is_said_how_not_to_be_asked(folder: Path) -> None:

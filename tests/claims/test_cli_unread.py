@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from bridge.cli import main
+from tests.commands import call
 
 CONFIG = """
 owner: prod
@@ -27,12 +26,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "bridge.yaml").write_text(CONFIG)
     (tmp_path / "vms.yaml").write_text(VMS)
     return tmp_path
-
-
-def call(folder: Path, *arguments: str) -> Result:
-    result = CliRunner().invoke(main, [*arguments, "--config", str(folder / "bridge.yaml")])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
 
 
 @pytest.mark.parametrize("command", [["plan", "--offline"], ["apply", "--once"]], ids=" ".join)
