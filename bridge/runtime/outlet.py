@@ -161,7 +161,7 @@ class Outlet:
         """What stands in the way, nothing where it is WRITES."""
         reading = self._readings[self._registry].value
         observation = reading.observation
-        if observation is None or self._export.target not in observation.held:
+        if observation is None or self._export.target not in observation.held or self._is_unknown():
             told = [one.what for one in reading.problems if one.where == self._export.target]
             told += [one.what for one in reading.problems if one.kind == "target"]
             return State.WAITING, reading.why or next(iter(told), "it was not read whole yet")
@@ -178,6 +178,10 @@ class Outlet:
         elif opinion.standing is Standing.FOLLOWS and self._leadership.why:
             why = f"nobody here knows who leads: {self._leadership.why}"
         return _STANDINGS[opinion.standing], why
+
+    def _is_unknown(self) -> bool:
+        """Whether the catalog is of before the registry was read: what it has itself would be written into it."""
+        return self._registry in self._catalog.value.waiting
 
     def _may(self) -> bool:
         return self._held is not None and self._state()[0] is State.WRITES
@@ -219,7 +223,7 @@ class Outlet:
         held = observation.held.get(self._export.target) if observation is not None else None
         self._want(catalog)
         assert self._wants is not None
-        if observation is None or held is None:
+        if observation is None or held is None or self._is_unknown():
             return
         old = self._held.holdings if self._held is not None else None
         holdings = held.holdings if old is None else self._shared(old, held.holdings)

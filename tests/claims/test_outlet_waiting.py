@@ -13,7 +13,7 @@ from bridge.testing.records import encode
 from bridge.testing.store import ONLY, Store
 from bridge.withhold import AGREEMENT
 from tests.builders import hosts, name, service
-from tests.outlets import API, OUT, WEB, WEB_0, export, exported, made, said, sink, writing
+from tests.outlets import API, OURS, OUT, WEB, WEB_0, export, exported, made, said, sink, writing
 
 
 @pytest.mark.promise("law-3")
@@ -31,6 +31,19 @@ async def test_before_every_source_was_read_whole_nothing_is_removed() -> None:
         await clock.advance(1)
         assert (exported(run).complete, dict(exported(run).counts)) == (True, {})
         assert out.writes == []
+
+
+@pytest.mark.promise("law-3")
+async def test_what_a_registry_has_itself_is_not_written_before_the_catalog_knows_of_it() -> None:
+    """A catalog is made a little later than what it is made of: it may be of before the registry was first read."""
+    clock, out, vms = FakeClock(), MemoryRegistry(mark=OURS), MemoryRegistry(WEB)
+    async with writing(clock, out, vms=vms) as run:
+        await clock.advance(1)
+        vms.set(WEB, API)
+        out.set(WEB)
+        await clock.advance(60)
+        assert made(out) == ["put shop/api#0"]
+        assert exported(run).state is State.IN_STEP
 
 
 @pytest.mark.promise("law-3")
