@@ -1,11 +1,13 @@
 """A plain client of the API server for tests, independent of the adapter: objects in, objects out."""
 
+import asyncio
 import itertools
 import json
 import secrets
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import product
 from typing import Any, Self
 
 import aiohttp
@@ -14,6 +16,10 @@ from tests.servers.kubernetes.objects import KINDS, Object, plural, thing
 
 Rule = tuple[str, str, str]
 """API group ("" for the core), resources and verbs, each separated by blanks: ("", "services", "list watch")."""
+
+
+PATIENCE = 60.0
+"""Seconds until rights are in force, at most."""
 
 
 class ApiError(Exception):
@@ -145,7 +151,8 @@ class Client:
     async def allow(self, user: str, rules: Sequence[Rule], namespace: str = "") -> Object:
         """Give a user these rights, in one namespace or everywhere; what is returned is the role, to be patched.
 
-        It may be called again with other rules: they replace those of before.
+        It may be called again with other rules: they replace those of before. Whoever decides hears of them a little
+        later, and is waited for.
         """
         name = f"rights-{user.replace(':', '-')}"
         kind = "Role" if namespace else "ClusterRole"
@@ -158,7 +165,21 @@ class Client:
             thing(f"{kind}Binding", name, namespace, subjects=[_subject(user)],
                   roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name})
         )  # fmt: skip
+        async with asyncio.timeout(PATIENCE):
+            for group, resources, verbs in rules:
+                for resource, verb in product(resources.split(), verbs.split()):
+                    while not await self._may(user, group, resource, verb, namespace):
+                        await asyncio.sleep(0.02)
         return made
+
+    async def _may(self, user: str, group: str, resource: str, verb: str, namespace: str) -> bool:
+        plain, _, part = resource.partition("/")
+        what = {"group": group, "resource": plain, "subresource": part, "verb": verb, "namespace": namespace}
+        where = "/apis/authorization.k8s.io/v1"
+        asked = {"apiVersion": where.removeprefix("/apis/"), "kind": "SubjectAccessReview"}
+        spec = {"user": user, "resourceAttributes": what}
+        said = await self.request("POST", f"{where}/subjectaccessreviews", {**asked, "spec": spec})
+        return bool(said["status"]["allowed"])
 
     async def _object(self, method: str, where: str, body: Object | None = None, **params: Any) -> Object:
         said: Object = await self.request(method, where, body, **params)
