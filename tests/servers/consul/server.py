@@ -114,9 +114,9 @@ class Agent:
         await self.ready()
 
     async def ready(self) -> None:
-        """Wait until it has a leader, knows the token and is listed itself."""
+        """Wait until it has a leader, knows the token, is listed itself, and has said there all that it says of itself."""
         async with self.hand() as hand:
-            await answered(lambda: _answers(hand), self._process, stop=self.stop)
+            await answered(lambda: _answers(hand, self.node), self._process, stop=self.stop)
 
     async def stop(self) -> None:
         """End it politely; its data stay."""
@@ -206,9 +206,10 @@ def standing_for(agent: Agent) -> Iterator[Agent]:
         asyncio.run(agent.stop())
 
 
-async def _answers(hand: Hand) -> bool:
-    """Whether it has a leader, and has listed itself."""
+async def _answers(hand: Hand, node: str) -> bool:
+    """Whether it has a leader, and has listed itself: the leader lists who joins, its addresses it adds itself, later."""
     try:
-        return bool(await hand.get("health/service/consul"))
+        listed = await hand.get(f"catalog/node/{node}")
+        return bool(listed and listed["Node"]["TaggedAddresses"] and await hand.get("health/service/consul"))
     except (OSError, TimeoutError, HandError):
         return False
