@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 # They wait for processes more than they reckon: three keep two cores busy.
 WORKERS ?= 3
 
+# Processes on a machine that others use too: a test may be tried once more, three in a run. The first failure is shown.
+RETRY := --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks
+
 # Python keeps what it compiled, pytest's asserts with it: to compile them in every process takes longer than to run them.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -52,7 +55,7 @@ laws: venv  ## what holds whatever happens: pure too, with many examples, long s
 
 processes: venv  ## the tests with processes, files, sockets, a real Envoy and real registries
 	@$(BIN)/python -m tests.servers || true  # what it lacks is said again by the tests that need it
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests --ignore=tests/claims --ignore=tests/laws --ignore=tests/bench
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(RETRY) tests --ignore=tests/claims --ignore=tests/laws --ignore=tests/bench
 
 fuzz: venv  ## every parser with garbage, for MINUTES=10
 	$(BIN)/python -m tests.fuzz $(or $(MINUTES),10)
