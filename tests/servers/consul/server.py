@@ -114,7 +114,7 @@ class Agent:
         await self.ready()
 
     async def ready(self) -> None:
-        """Wait until it has a leader, knows the token, is listed itself, and has said there all that it says of itself."""
+        """Wait until it has a leader, knows the token, and has said of itself in the catalog all that it says."""
         async with self.hand() as hand:
             await answered(lambda: _answers(hand, self.node), self._process, stop=self.stop)
 
@@ -207,7 +207,7 @@ def standing_for(agent: Agent) -> Iterator[Agent]:
 
 
 async def _answers(hand: Hand, node: str) -> bool:
-    """Whether it has a leader, and has listed itself: the leader lists who joins, its addresses it adds itself, later."""
+    """Whether it has a leader, and has listed itself: the leader lists who joins, the addresses come later."""
     try:
         listed = await hand.get(f"catalog/node/{node}")
         return bool(listed and listed["Node"]["TaggedAddresses"] and await hand.get("health/service/consul"))
