@@ -20,6 +20,9 @@ Row = Mapping[str, Any]
 CHANGES = 3
 """The exit code of a plan that has changes, and of an `apply` that left something."""
 
+LED = 4
+"""The exit code of an `apply` beside somebody who leads."""
+
 SHOWN = 20
 """Services of which it is said one by one what is withheld; the rest are counted."""
 
@@ -111,28 +114,47 @@ def plan(
 
 @click.command(short_help="Write once what should be written, and end.")
 @click.option("--once", "once_", is_flag=True, help="Read, write, and end: the only way that there is.")
+@click.option(
+    "--wait",
+    callback=options.duration,
+    default="75s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long to wait for the lead where another process has it.",
+)
 @options.config
 @output.option
-def apply(*, once_: bool, path: Path | None, output_: str) -> None:
+def apply(*, once_: bool, wait: float, path: Path | None, output_: str) -> None:
     """Read every registry, write what may be written now, and end: for a timer, or where no bridge is to run.
 
     What an earlier run wrote and nobody wants any more is withheld: `plan --accept` lets it go with the next run.
-    A running bridge writes by itself; beside one, on the same state folder, this is refused.
+    A running bridge writes by itself; beside one, on the same state folder, this is refused. Where another process
+    leads, as `leader:` says, that is told at once, and the lead is waited for: it is free when that one ends, or its
+    lease does.
 
     Exit codes: 0 everything is as it should be, 3 something is withheld, rejected, or a source was not read, 1 a target
-    was not written.
+    was not written, 4 another process leads, and writes.
 
     \b
-    Example:
+    Examples:
       registry-bridge apply --once --config bridge.yaml
+      registry-bridge apply --once --wait 0s
     """
     from bridge.cli import once
 
     if not once_:
         raise click.UsageError("say --once: a bridge that runs writes by itself")
-    seen = once.apply(options.load(path))
+
+    def tell(leader: str) -> None:
+        if wait:
+            output.note(f"note: {leader} leads; the lead is waited for, for at most {wait:g} s (--wait)")
+
+    seen = once.apply(options.load(path), wait, tell)
     it = _of(seen, "", None, "")
     failed = once.failures(seen)
+    if once.led(seen):
+        what = "nothing is written here beside it; `registry-bridge plan` asks it, or stop it and say this again"
+        failed.append(f"{seen.leader} leads, and did so for all of --wait ({wait:g} s): {what}")
     if not output.document(output_, {**it.document(), "failed": failed}):
         for row in it.exports:
             unread = row["state"] in ("waiting", "lost")
@@ -143,6 +165,8 @@ def apply(*, once_: bool, path: Path | None, output_: str) -> None:
         tell_unsaid(it.unsaid)
     for line in (*it.wrong, *failed):
         output.note(f"error: {line}")
+    if once.led(seen):
+        raise click.exceptions.Exit(LED)
     if failed or any(row["state"] in ("waiting", "lost") for row in it.exports):
         raise click.exceptions.Exit(1)
     if it.withheld or it.changes or it.wrong:

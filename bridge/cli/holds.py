@@ -1,6 +1,5 @@
 """`holds` and `freeze`: the operator's word on what has disappeared."""
 
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,8 +10,6 @@ from bridge.cli.client import Client
 from bridge.cli.show import table
 from bridge.errors import BridgeError
 from bridge.model import ServiceName
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.group(invoke_without_command=True, short_help="List and accept what is gone and not yet believed to be.")
@@ -131,13 +128,12 @@ def _accept_health(client: Client, source: str, yes: bool, output_: str) -> None
         output.say(f"accepted: the health that {source} reports")
 
 
-def _for(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+def _for(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     if value is None:
         return None
-    match = re.fullmatch(r"([0-9]{1,6})([smhd])", value, re.ASCII)
-    if match is None or not int(match[1]):
-        raise click.BadParameter("write a number with a unit, such as 30m or 1h")
-    return float(int(match[1]) * _UNITS[match[2]])
+    if not (seconds := options.duration(context, parameter, value)):
+        raise click.BadParameter("a freeze takes some time; write such as 30m or 1h, or say --off")
+    return seconds
 
 
 @click.command(short_help="Let the last view of a registry stand, for maintenance.")

@@ -24,7 +24,10 @@ from bridge.runtime.exported import Exported, State
 from bridge.runtime.shelf import shelf
 
 PATIENCE = 75.0
-"""Seconds without a change made after which the writing is given up; more than a dead bridge's claim lasts."""
+"""Seconds without a change made after which the writing is given up; more than a dead bridge's claim lasts.
+
+While somebody else leads it is waited so long for the lead, if not told otherwise.
+"""
 
 TICK = 0.5
 """Seconds between two looks whether the patience is at its end."""
@@ -72,15 +75,23 @@ class Ending(NamedTuple):
     registries: tuple[str, ...] = ()
 
 
+def _nobody(_: object) -> None:
+    """Nobody is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Every target at one moment. `claims` are every owner's, by target; `wrong` is why some plan is not whole."""
+    """Every target at one moment. `claims` are every owner's, by target; `wrong` is why some plan is not whole.
+
+    `leader` is who else leads, "" where nobody does.
+    """
 
     exported: tuple[Exported, ...]
     claims: dict[tuple[SourceName, Target], tuple[Claim, ...]]
     wrong: tuple[str, ...]
     now: float
     wall: float
+    leader: str = ""
 
 
 def plan(config: Config, ending: Ending | None = None) -> Seen:
@@ -89,10 +100,13 @@ def plan(config: Config, ending: Ending | None = None) -> Seen:
     return asyncio.run(_plan(config, ending, SystemClock()))
 
 
-def apply(config: Config) -> Seen:
-    """Read all, write what may be written, and end; ConfigError when a bridge runs on the same state folder."""
+def apply(config: Config, wait: float, tell: Callable[[str], None]) -> Seen:
+    """Read all, write what may be written, and end; ConfigError when a bridge runs on the same state folder.
+
+    While somebody else leads, whose name `tell` is told at once, the lead is waited for, for so many seconds.
+    """
     quiet()
-    return asyncio.run(_apply(config, SystemClock()))
+    return asyncio.run(_apply(config, SystemClock(), wait, tell))
 
 
 def withdraw(config: Config, ending: Ending, deployments: dict[tuple[SourceName, Target], str]) -> Seen:
@@ -153,14 +167,14 @@ def _only_planned(one: Exported) -> Exported:
     return replace(one, state=State.DRY_RUN, why="") if one.state is State.FOLLOWS else one
 
 
-async def _apply(config: Config, clock: Clock) -> Seen:
+async def _apply(config: Config, clock: Clock, wait: float, tell: Callable[[str], None]) -> Seen:
     folder = config.state_folder()
     elector = config.elector(clock, folder)
     mark = marked(config, elector.deployment)
     sources, written = _opened(config, clock, mark, None)
     engine = Engine(sources, config.engine(folder), clock, _nobody, exports=written, elector=elector)
     async with running(engine):
-        return await _written(engine, clock, config.root.start.wait)
+        return await _written(engine, clock, config.root.start.wait, wait, tell)
 
 
 async def _withdraw(
@@ -253,20 +267,29 @@ async def _until(engine: Engine, holds: Callable[[], bool], tick: float | None =
                 await moved.wait()
 
 
-async def _written(engine: Engine, clock: Clock, wait: float) -> Seen:
-    """Until every target has what it should have, or nothing more is to be hoped for."""
+async def _written(
+    engine: Engine, clock: Clock, wait: float, lead: float = PATIENCE, tell: Callable[[str], None] = _nobody
+) -> Seen:
+    """Until every target has what it should have, or nothing more is to be hoped for; see `apply`."""
     began = clock.now()
-    last, moved, watched = -1, began, began
+    last, moved, watched, led, told = -1, began, began, began, ""
 
     def ended() -> bool:
-        nonlocal last, moved, watched
+        nonlocal last, moved, watched, led, told
         made = sum(sum(one.made.values()) for one in _all(engine))
         if made != last:
             last, moved = made, clock.now()
         if any(one.state in _WATCHED for one in _all(engine)):
             watched = clock.now()
+        if leader := _leader(engine):
+            moved = clock.now()
+            if leader != told:
+                told = leader
+                tell(leader)
+        else:
+            led = clock.now()
         late, stuck = clock.now() >= began + wait, clock.now() >= max(moved, watched) + wait
-        if clock.now() >= moved + PATIENCE:
+        if clock.now() >= (led + lead if leader else moved + PATIENCE):
             return True
         return all(_settled(engine, one, late, stuck, clock.wall()) for one in _all(engine))
 
@@ -307,7 +330,13 @@ def _all(engine: Engine) -> tuple[Exported, ...]:
 def _found(engine: Engine, clock: Clock) -> Seen:
     found = _all(engine)
     claims = {(one.registry, one.target): _claims(engine, one) for one in found}
-    return Seen(found, claims, tuple(_wrong(engine, found)), clock.now(), clock.wall())
+    return Seen(found, claims, tuple(_wrong(engine, found)), clock.now(), clock.wall(), _leader(engine))
+
+
+def _leader(engine: Engine) -> str:
+    """Who else leads."""
+    term = engine.leadership.term.value if engine.leadership is not None else None
+    return term.leader if term is not None else ""
 
 
 def _claims(engine: Engine, one: Exported) -> tuple[Claim, ...]:
@@ -340,14 +369,20 @@ def _unread(source: SourceName, why: str) -> str:
     return why if why.startswith(f"{source}: ") else f"{source}: {why or 'was not read whole in time'}"
 
 
-def _nobody(_: object) -> None:
-    """Nobody is told of the catalog."""
-
-
 def failures(seen: Seen) -> list[str]:
-    """Which targets were not written, and why; each a line. Of those that could not be read `Seen.wrong` tells."""
+    """Which targets were not written, and why; each a line.
+
+    Of those that could not be read `Seen.wrong` tells, and of a leader that writes them `led`.
+    """
     return [
         f"{exporting.place(one)}: {one.state.value}: {one.why or 'no change was made for a while'}"
         for one in seen.exported
-        if one.state not in _DONE and not (seen.wrong and one.state in _UNREAD)
+        if one.state not in _DONE
+        and not (seen.wrong and one.state in _UNREAD)
+        and not (seen.leader and one.state is State.FOLLOWS)
     ]
+
+
+def led(seen: Seen) -> bool:
+    """Whether somebody else leads, and writes what is to be written."""
+    return bool(seen.leader) and any(one.state in (State.FOLLOWS, *_UNREAD) for one in seen.exported)

@@ -1,5 +1,6 @@
 """What several commands ask for: the configuration, the running bridge."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,17 @@ admin = click.option(
     show_envvar=True,
     help="Ask the bridge whose admin port is there.  [default: admin.listen of the configuration]",
 )
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def duration(_: click.Context, __: click.Parameter, value: str) -> float:
+    """A time as a command takes it, in seconds."""
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", value, re.ASCII)
+    if match is None:
+        raise click.BadParameter("write a number with a unit, such as 30s, 10m or 1h")
+    return float(int(match[1]) * _UNITS[match[2]])
 
 
 def load(path: Path | None) -> "Config":

@@ -62,6 +62,12 @@ class Candidate:
         """The number of our newest term, and the moment before which nobody else can have taken over."""
         return self._term
 
+    @property
+    def other(self) -> str:
+        """Who else holds the lease, by what was seen last; "" where nobody does."""
+        standing = self._standing
+        return standing.holder if standing is not None and standing.holder != self._identity else ""
+
     def see(self, standing: Standing | None, now: float) -> None:
         """What stood there, as an answer told that came at `now`."""
         if not self._looked or standing != self._standing:

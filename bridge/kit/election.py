@@ -11,11 +11,13 @@ class Term(NamedTuple):
     """A time for which this replica leads.
 
     `number` is another one each time that the lead is won anew, and the same while it is renewed; `until` is the moment
-    (monotonic seconds) before which nobody else can have taken over, in the past once the lead is lost.
+    (monotonic seconds) before which nobody else can have taken over, in the past once the lead is lost. `leader` is who
+    leads in our place, as the election calls him; "" where nobody does, or it is not known.
     """
 
     number: int
     until: float
+    leader: str = ""
 
 
 class Kept(NamedTuple):
@@ -88,7 +90,7 @@ class Elector(Protocol):
         ...
 
     def terms(self) -> AsyncIterator[Term]:
-        """Yield a term whenever the lead is won, renewed, or found lost, for as long as it is iterated.
+        """Yield a term whenever the lead is won, renewed, found lost, or another's, for as long as it is iterated.
 
         Closing the iterator gives the lead back. Raises Unavailable or Denied when the election cannot be reached; it
         is then asked again after a while, and the last term ends when it said that it would.

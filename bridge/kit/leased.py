@@ -7,7 +7,7 @@ import secrets
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import structlog
 from pydantic import Field, model_validator
@@ -18,6 +18,9 @@ from bridge.kit.candidate import Candidate, Standing, Timing, Write
 from bridge.kit.election import Shelf, Term
 from bridge.kit.place import excerpt
 from bridge.kit.settings import Duration, Sample, Strict
+
+LONGEST: Final = 150
+"""Characters of a holder's name that are shown."""
 
 _log = structlog.get_logger("bridge.election")
 
@@ -88,13 +91,14 @@ class LeasedElection:
 
     async def terms(self) -> AsyncIterator[Term]:
         """Yield where we stand at first, and whenever that is another."""
-        first, told = True, self._candidate.term
+        told: tuple[object, str] | None = None
         try:
             while True:
                 await self._step()
-                if first or self._candidate.term != told:
-                    first, told = False, self._candidate.term
-                    yield Term(*(told or (0, self._clock.now())))
+                term, other = self._candidate.term, _shown(self._candidate.other)
+                if told != (term, other):
+                    told = term, other
+                    yield Term(*(term or (0, self._clock.now())), other)
                 spread = random.random()  # noqa: S311  # it spreads load, no secret
                 await self._clock.sleep(self._candidate.pause(self._clock.now(), spread))
         except (GeneratorExit, asyncio.CancelledError):
@@ -150,4 +154,9 @@ class LeasedElection:
 def _says(standing: Standing | None) -> str:
     if standing is None:
         return "is not there yet; who leads first makes it"
-    return f"is held by {excerpt(standing.holder, 120)}" if standing.holder else "is held by nobody"
+    return f"is held by {_shown(standing.holder)}" if standing.holder else "is held by nobody"
+
+
+def _shown(holder: str) -> str:
+    """A name as messages have it, "" for nobody's."""
+    return excerpt(holder, LONGEST) if holder else ""

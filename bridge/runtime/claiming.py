@@ -119,7 +119,9 @@ class Claiming:
                 Standing.WITHDRAWN, f"the owner {claim.owner} was withdrawn here; `registry-bridge adopt` ends that"
             )
         if self._term is None or now >= self._term.until:
-            return Opinion(Standing.FOLLOWS, "another replica leads, or none yet")
+            leader = self._term.leader if self._term is not None else ""
+            why = f"another replica leads, {leader}" if leader else "another replica leads, or none yet"
+            return Opinion(Standing.FOLLOWS, why)
         if claim is not None and self._stranger(claim) and now < self._lapses():
             who = "another deployment" if claim.deployment != self._mark.deployment else "another process"
             return Opinion(

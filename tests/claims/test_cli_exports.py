@@ -283,6 +283,41 @@ def test_the_time_of_the_lease_of_a_leader_that_is_paused_does_not_count_as_bein
     assert (result.exit_code, there()) == (0, [KEY]), result.output
 
 
+@pytest.mark.parametrize("wait", ["0s", "1s"])
+def test_who_leads_is_told_at_once_and_after_the_wait_the_command_ends_with_a_code_of_its_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, wait: str
+) -> None:
+    class Theirs(Alone):
+        async def terms(self) -> AsyncIterator[Term]:
+            yield Term(0, 0.0, "'web-2_77'")
+            await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(AloneSettings, "open", lambda *_: Theirs("one"))
+    result = call(folder, "apply", "--once", "--wait", wait)
+    assert (result.exit_code, there()) == (4, [])
+    told, *more = [line for line in result.stderr.splitlines() if "web-2_77" in line]
+    note = "note: 'web-2_77' leads; the lead is waited for, for at most 1 s (--wait)"
+    error = f"error: 'web-2_77' leads, and did so for all of --wait ({wait[:1]} s): nothing is written here beside it"
+    assert [told, *more][-1].startswith(error)
+    assert [told, *more][:-1] == ([note] if wait == "1s" else [])
+
+
+def test_the_lead_of_who_ends_meanwhile_is_taken_and_all_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Theirs(Alone):
+        async def terms(self) -> AsyncIterator[Term]:
+            yield Term(0, 0.0, "'web-2_77'")
+            await asyncio.sleep(4 * TICK)
+            async for term in super().terms():
+                yield term
+
+    monkeypatch.setattr(AloneSettings, "open", lambda *_: Theirs("one"))
+    result = call(folder, "apply", "--once", "--wait", "10m")
+    assert (result.exit_code, there()) == (0, [KEY]), result.output
+    assert "note: 'web-2_77' leads; the lead is waited for, for at most 600 s" in result.stderr
+
+
 @pytest.mark.promise("R-19")
 def test_apply_does_not_write_beside_another_deployment(folder: Path) -> None:
     out().claim(ONLY, Claim("prod", "theirs", 4, time.time()))

@@ -50,6 +50,12 @@ class Replica:
     def leads(self) -> bool:
         return self.leadership.leads()
 
+    @property
+    def leader(self) -> str:
+        """Who leads in its place, as it knows."""
+        term = self.leadership.term.value
+        return term.leader if term is not None else ""
+
     async def end(self) -> None:
         """As at SIGTERM."""
         self.task.cancel()

@@ -123,6 +123,15 @@ class Elections:
             assert (await ballot.lease()).holder in await looked()
         assert await looked() == "is held by nobody"
 
+    async def test_who_does_not_lead_knows_who_does(self, ballot: Ballot) -> None:
+        await ballot.make(FREE)
+        them = [ballot.enter(**STEADY) for _ in range(2)]
+        async with watched(*them) as leaders:
+            await until(leaders, "one leads")
+            (other,) = [one for one in them if not one.leads]
+            await until(lambda: other.leader, "the other one knows who does")
+            assert other.leader == f"'{(await ballot.lease()).holder}'"
+
     async def test_who_dies_is_followed_when_its_lease_is_over(self, ballot: Ballot) -> None:
         await ballot.make(Said("one-that-died", 3, 7))
         heir = ballot.enter()
