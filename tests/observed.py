@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from bridge.adapter import Observation, Source
 from bridge.model import Endpoint
+from bridge.runtime.keep import meanwhile
 from tests.builders import name
 
 PATIENCE = 90.0
@@ -68,11 +69,6 @@ Seen = TypeVar("Seen", bound=Observed)
 @contextlib.asynccontextmanager
 async def observing(observed: Seen) -> AsyncIterator[Seen]:
     """From its first view on, until the block ends."""
-    task = asyncio.create_task(observed.run())
-    try:
+    async with meanwhile(observed.run()):
         await observed.until(lambda: True)
         yield observed
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from bridge.merge import Catalog
 from bridge.model import ServiceName, SourceName
 from bridge.runtime.clock import SystemClock
 from bridge.runtime.engine import Engine
+from bridge.runtime.keep import meanwhile
 from bridge.runtime.reading import Reading
 from bridge.xds.names import Names
 
@@ -63,18 +63,10 @@ def look(config: Config) -> Look:
 async def _look(config: Config) -> Look:
     clock = SystemClock()
     engine = Engine(opened(config, clock), config.engine(None), clock, lambda _: None)
-    running = asyncio.create_task(engine.run())
-    settled = asyncio.create_task(_settled(engine))
-    await asyncio.wait((running, settled), timeout=config.root.start.wait, return_when=asyncio.FIRST_COMPLETED)
-    settled.cancel()
-    if running.done():
-        running.result()  # it only ends by an error
-    readings = [cell.value for cell in engine.readings.values()]
-    found = Look(config, engine.catalog.value, readings, clock.now())
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
-    return found
+    async with meanwhile(engine.run()) as running, meanwhile(_settled(engine)) as settled:
+        await asyncio.wait((running, settled), timeout=config.root.start.wait, return_when=asyncio.FIRST_COMPLETED)
+        readings = [cell.value for cell in engine.readings.values()]
+        return Look(config, engine.catalog.value, readings, clock.now())
 
 
 async def _settled(engine: Engine) -> None:

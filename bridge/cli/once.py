@@ -21,6 +21,7 @@ from bridge.runtime.clock import SystemClock
 from bridge.runtime.decisions import Decisions
 from bridge.runtime.engine import Engine, EngineExport, EngineSource
 from bridge.runtime.exported import Exported, State
+from bridge.runtime.keep import meanwhile
 from bridge.runtime.shelf import shelf
 
 PATIENCE = 75.0
@@ -244,13 +245,8 @@ async def _decided(config: Config, clock: Clock) -> AsyncIterator[Decisions]:
 async def running(engine: Engine) -> AsyncIterator[None]:
     """An engine that runs until the context ends."""
     engine.open()
-    task = asyncio.create_task(engine.run())
-    try:
+    async with meanwhile(engine.run()):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _until(engine: Engine, holds: Callable[[], bool], tick: float | None = None) -> None:

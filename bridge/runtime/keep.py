@@ -1,7 +1,11 @@
-"""Tasks that are restarted when a bug ends them, and seen when that does not help."""
+"""Tasks: one that runs for the length of a block; those that are restarted when a bug ends them, and seen when that
+does not help.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import structlog
 
@@ -72,3 +76,15 @@ async def unless_cancelled(run: Awaitable[None]) -> None:
         if task is not None and task.cancelling():
             raise
         raise EndedError("cancelled itself") from error
+
+
+@asynccontextmanager
+async def meanwhile(work: Coroutine[Any, Any, object]) -> AsyncIterator[asyncio.Task[object]]:
+    """It goes on until the block ends; what it died of is raised then."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -5,13 +5,14 @@ import itertools
 import random
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from bridge.runtime.keep import meanwhile
 from bridge.testing.xds import EDS, XdsClient
 from tests.chaos.test_app import command, started, until_async
 from tests.servers.kubernetes.client import Client
@@ -235,19 +236,6 @@ async def test_a_removal_accepted_on_a_replica_that_follows_is_made_by_the_one_t
     await replicas.until_says({"web": addresses(1)})
 
 
-@asynccontextmanager
-async def running(what: Callable[[], Any]) -> AsyncIterator[None]:
-    """Do it all the while."""
-    task = asyncio.create_task(what())
-    try:
-        yield
-        assert not task.done(), task.exception()
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.promise("R-20", "R-34", "law-6")
 async def test_replicas_that_are_paused_and_killed_under_churn_double_nothing_and_lose_nothing(
@@ -283,8 +271,8 @@ async def test_replicas_that_are_paused_and_killed_under_churn_double_nothing_an
                 assert all(len(weights) == 1 for weights in there.values()), f"{name} is doubled: {there}"
             await asyncio.sleep(0.02)
 
-    async with running(look):
-        async with running(churn):
+    async with meanwhile(look()):
+        async with meanwhile(churn()):
             for _ in range(12):
                 victim = rng.choice(replicas.running)
                 if rng.random() < 0.5:

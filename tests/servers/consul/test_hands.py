@@ -4,13 +4,14 @@ import asyncio
 import json
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.runtime.keep import meanwhile
 from tests.chaos.test_app import COMMAND, until_async
 from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.hand import Hand, HandError, entry
@@ -87,18 +88,6 @@ class Monitor:
             self.wrote += 1
 
 
-@asynccontextmanager
-async def meanwhile(one: Asking | Monitor) -> AsyncIterator[None]:
-    """It goes on; what it died of is raised."""
-    task = asyncio.create_task(one.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 async def nodes(hand: Hand) -> set[str]:
     return {one["Node"] for one in await hand.get("catalog/nodes")}
 
@@ -137,7 +126,7 @@ async def test_hosts_are_taken_over_while_a_bridge_runs_and_none_is_ever_missing
         bridge.write(out)
         before = {one["Service"]["Address"] or SIX: said(one) for one in await hand.get("health/service/web")}
         asking = Asking(hand, ["web", "mail"])
-        async with exporting(bridge), meanwhile(asking):
+        async with exporting(bridge), meanwhile(asking.run()):
             await bridge.until_in_step()
             assert await bridge.addresses() == {}
             code, out, err = await adopt(bridge, "--nodes", "db-*", "--nodes", "six")
@@ -171,7 +160,7 @@ async def test_a_monitor_that_writes_at_the_same_time_is_in_nobodys_way(own: Age
         bridge = Exporter(tmp_path, own.url, hand, start=PATIENT)
         bridge.inventory(web=HOSTS.values())
         asking, monitor = Asking(hand, ["web"]), Monitor(theirs, list(HOSTS))
-        async with exporting(bridge), meanwhile(asking), meanwhile(monitor):
+        async with exporting(bridge), meanwhile(asking.run()), meanwhile(monitor.run()):
             await bridge.until_in_step()
             await until_async(lambda: _has_written(monitor), "the monitor writes")
             code, _, err = await adopt(bridge, "--nodes", "*")
@@ -196,7 +185,7 @@ async def test_whoever_is_killed_in_the_midst_nothing_is_missing_and_who_comes_a
         bridge = Exporter(tmp_path, own.url, hand, consul={"export": [export]}, start=PATIENT)
         bridge.inventory(web=hosts.values())
         asking = Asking(hand, ["web"])
-        async with meanwhile(asking):
+        async with meanwhile(asking.run()):
             async with exporting(bridge):
                 await bridge.until_in_step()
                 command = await begun(bridge, "adopt", "--nodes", "db-*", "--yes")
@@ -230,7 +219,7 @@ async def test_where_no_bridge_runs_they_are_let_go_and_go_with_the_next_that_wr
         bridge.configure("")
         bridge.inventory(web=["10.70.0.1"])
         asking = Asking(hand, ["web"])
-        async with meanwhile(asking):
+        async with meanwhile(asking.run()):
             code, _, err = await adopt(bridge, "--nodes", "db-1")
             assert code == 1
             assert "1 instance let go and still there; nobody writes there as prod: start the bridge" in err
