@@ -41,10 +41,20 @@ async def _connects(endpoint: EndpointId, seconds: float) -> bool | None:
         family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as it:
             it.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            async with asyncio.timeout(seconds):
-                await asyncio.get_running_loop().sock_connect(it, (endpoint.address, endpoint.port))
+            try:
+                async with asyncio.timeout(seconds):
+                    await asyncio.get_running_loop().sock_connect(it, (endpoint.address, endpoint.port))
+            except TimeoutError:
+                return _is_connected(it)
             return True
-    except TimeoutError:
-        return False
     except OSError as error:
         return False if error.errno in _CLOSED else None
+
+
+def _is_connected(it: socket.socket) -> bool:
+    """Whether an answer has come all the same, and it is we who were late to look: that is no silence."""
+    try:
+        it.getpeername()
+    except OSError:
+        return False
+    return True

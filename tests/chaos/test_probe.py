@@ -1,5 +1,6 @@
 import asyncio
 import resource
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -8,6 +9,7 @@ import pytest
 
 from bridge.model import EndpointId
 from bridge.runtime.probe import connects
+from bridge.testing.ports import free_port
 
 HOST = "127.0.0.1"
 
@@ -21,9 +23,7 @@ def listening(stack: ExitStack, host: str = HOST, backlog: int = 128) -> Endpoin
 
 
 def refusing() -> EndpointId:
-    with closing(socket.socket()) as it:
-        it.bind((HOST, 0))
-        return EndpointId(HOST, it.getsockname()[1])
+    return EndpointId(HOST, free_port())
 
 
 @pytest.fixture
@@ -45,6 +45,19 @@ def silent(stack: ExitStack) -> EndpointId:
 async def test_an_open_port_is_open_and_a_refused_or_silent_one_is_closed(stack: ExitStack) -> None:
     opens, refuses, drops = listening(stack), refusing(), silent(stack)
     assert await connects([opens, refuses, drops], timeout=0.3) == {opens: True, refuses: False, drops: False}
+
+
+async def test_an_answer_counts_however_late_we_are_to_look(stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bridge that has no time is no evidence of anything: with it the deletion of what lives would be proven."""
+
+    async def has_no_time(it: socket.socket, where: EndpointId) -> None:
+        it.connect_ex(where)
+        select.select([], [it], [], 90)
+        await asyncio.sleep(90)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", has_no_time)
+    opens, refuses = listening(stack), refusing()
+    assert await connects([opens, refuses], timeout=0.01) == {opens: True, refuses: False}
 
 
 async def test_ipv6_is_probed_as_well(stack: ExitStack) -> None:
