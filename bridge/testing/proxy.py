@@ -7,6 +7,8 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from bridge.testing.ports import free_port
+
 _CHUNK = 65536
 _LINGER = struct.pack("ii", 1, 0)
 
@@ -67,8 +69,8 @@ class FaultProxy:
     async def listen(self) -> None:
         """Accept connections, on the same port as before."""
         if self._server is None:
+            self.port = self.port or free_port(self.host)
             self._server = await asyncio.start_server(self._accept, self.host, self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
         """Refuse new connections; those that are open stay."""

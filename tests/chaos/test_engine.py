@@ -18,6 +18,7 @@ from bridge.runtime.clock import SystemClock
 from bridge.runtime.engine import Engine, EngineSettings, EngineSource
 from bridge.testing.clock import FakeClock
 from bridge.testing.memory import MemoryRegistry
+from bridge.testing.ports import free_port
 from tests.builders import hosts, name, service
 from tests.engines import policy, running, until
 from tests.guards import RULES
@@ -32,7 +33,8 @@ async def test_what_went_missing_is_deleted_when_its_port_is_closed_and_held_whe
         ports = []
         for number in range(1, 9):
             it = stack.enter_context(socket.socket())
-            it.bind((f"127.0.0.{number}", 0))
+            host = f"127.0.0.{number}"
+            it.bind((host, free_port(host)))
             it.listen()
             ports.append(it)
         where = ["{}:{}".format(*it.getsockname()) for it in ports]
