@@ -17,7 +17,7 @@ from bridge.testing.ports import free_port
 from bridge.testing.xds import CDS, EDS, METHODS, XdsClient
 from bridge.xds.server import Server, ServerSettings, check
 from tests.builders import endpoint, hosts, service
-from tests.envoy.harness import Bridge, until
+from tests.envoy.harness import Bridge, acknowledged, parked, until
 
 PAYMENTS = "shop/payments"
 
@@ -434,13 +434,15 @@ async def test_a_client_that_refuses_everything_gets_no_endless_answer(delta):
         client.refuse = lambda _: "no:\r\nnever"
         await client.ask(CDS)
         await client.ask(EDS, PAYMENTS, "shop/ledger")
-        await client.until(lambda: len(client.seen) >= 2)
+
+        async def over() -> bool:
+            return parked(bridge) == {PAYMENTS, "shop/ledger"} and await acknowledged(bridge)
+
+        await until(over, "both are parked")
         seen = -1
         while seen != len(client.seen):
             seen = len(client.seen)
             await asyncio.sleep(0.5)
         assert seen <= 12
         assert bridge.server.totals.nacks == seen
-        (status,) = bridge.streams()
-        parked = {name for one in status.types for name, _, _ in one.parked}
-        assert parked == {PAYMENTS, "shop/ledger"}
+        assert parked(bridge) == {PAYMENTS, "shop/ledger"}

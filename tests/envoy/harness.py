@@ -1,8 +1,11 @@
 """A bridge from the catalog down, fed by hand, and what tests ask of it."""
 
 import asyncio
+import os
+import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -103,6 +106,11 @@ async def acknowledged(bridge: Bridge) -> bool:
     return bool(types) and not any(one.unacknowledged or one.pending for one in types)
 
 
+def parked(bridge: Bridge) -> set[str]:
+    """What streams have refused, and are not told again until it changes."""
+    return {name for status in bridge.streams() for one in status.types for name, _, _ in one.parked}
+
+
 class Sample:
     """A small web server that answers with its own address; use as `async with`."""
 
@@ -197,6 +205,23 @@ class Routing(EnvoyProcess):
     async def rejected(self) -> int:
         """How many updates it refused."""
         return sum((await self.stats("update_rejected")).values())
+
+    @asynccontextmanager
+    async def frozen(self) -> AsyncIterator[None]:
+        """It stands still, each of its threads, while the context lasts."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            await until(self._stands_still, "Envoy stands still")
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+    async def _stands_still(self) -> bool:
+        """Whether the kernel has stopped every thread: a signal that was sent is not yet one that was heeded."""
+        states = [
+            path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{self.pid}/task").glob("*/stat")
+        ]
+        return set(states) == {"T"}
 
     async def answered(self, service: str, *names: str) -> None:
         """Wait until all of these samples answer and nobody else: of what it tells its workers hear a little later."""

@@ -11,7 +11,7 @@ from bridge.traffic import NodeClass
 from bridge.xds.messages import CDS, EDS, Resource
 from bridge.xds.resources import Resources
 from tests.builders import service
-from tests.envoy.harness import Bridge, Envoys, Way, acknowledged, until
+from tests.envoy.harness import Bridge, Envoys, Way, acknowledged, parked, until
 
 PAYMENTS, LEDGER, STOCK = "shop/payments", "shop/ledger", "shop/stock"
 
@@ -66,10 +66,6 @@ async def until_parked(bridge: Bridge, *names: str) -> None:
         return parked(bridge) == set(names)
 
     await until(so, f"parked is {names}")
-
-
-def parked(bridge: Bridge) -> set[str]:
-    return {name for status in bridge.streams() for one in status.types for name, _, _ in one.parked}
 
 
 @pytest.mark.promise("R-27", "xDS-10", "law-9")
