@@ -1,11 +1,14 @@
 """Who writes: the claims of owners, each a key of its own in the KV store.
 
-`registry-bridge/claims/OWNER/NODE`, where the node is the one that is written; the value is JSON.
+`registry-bridge/claims/OWNER/NODE`, where the node is the one that is written; the value is JSON. Beside them is the
+owner's bell, `registry-bridge/claims/OWNER/`: whoever writes for it hears there that something was let go, which no
+question about services need tell.
 """
 
 import base64
 import binascii
 import json
+import secrets
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +28,18 @@ class Standing(NamedTuple):
 def key(owner: str, node: str) -> str:
     """Where an owner's claim of a node stands."""
     return f"{ROOT}{owner}/{node}"
+
+
+def ring(owner: str) -> dict[str, Any]:
+    """The operation that has an owner's bridge look again at what is read."""
+    write = {"Verb": "set", "Key": key(owner, ""), "Value": encoded(secrets.token_hex(8).encode())}
+    return {"KV": write}
+
+
+def bell(entries: Any, owner: str) -> Any:
+    """Another one, among keys, whenever it was rung."""
+    them = entries if isinstance(entries, list) else ()
+    return next((one.get("Value") for one in them if isinstance(one, dict) and one.get("Key") == key(owner, "")), None)
 
 
 def written(claim: Claim) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-from adapters.consul import strangers
+from adapters.consul import claims, strangers
 from adapters.consul.catalog import Catalog
 from adapters.consul.client import Api
 from adapters.consul.selection import matches
@@ -41,10 +41,11 @@ class Hands:
         """See `bridge.adapter.Heir`."""
         where = f"node {stranger.place}: {stranger.name}"
         instance, node = strangers.marking(stranger, target.mark.owner)
+        bell = claims.ring(target.mark.owner)
         try:
-            await self._api.transact([instance, node], where)
+            await self._api.transact([instance, node, bell], where)
         except Denied:
-            await self._api.transact([instance], where)  # who may not write the node cannot remove it either
+            await self._api.transact([instance, bell], where)  # who may not write the node cannot remove it either
 
     async def clear(self, target: NodeTarget, node: str) -> bool:
         """See `bridge.adapter.Heir`."""

@@ -101,6 +101,11 @@ class Plan:
         if self._sweep is not None:
             self._sweep.hint(index)
 
+    def soon(self) -> None:
+        """Anything may have changed, of which no question that waits tells where one waits for many."""
+        if self._sweep is not None:
+            self._sweep.soon()
+
     async def close(self) -> None:
         """End everything."""
         self._end(lambda _: True)

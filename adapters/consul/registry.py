@@ -129,6 +129,8 @@ class Consul:
                 self._refuse_nothing()
                 self._written.update()
                 plan.adjust()
+                if self._written.rung():
+                    plan.soon()
                 view = self._view(plan)
                 if told is None or not _same(view, told):
                     told = view

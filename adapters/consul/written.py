@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from adapters.consul import claims, owned, spread
 from adapters.consul.client import Api, Unreached
@@ -159,6 +160,7 @@ class Written:
         self._claims = Watch("claims", partial(api.keys, claims.ROOT))
         self._problems: dict[Target, Problem] = {}
         self._terms: dict[Target, int] = {}
+        self._bells: list[Any] = []
 
     @property
     def watches(self) -> list[Watch]:
@@ -190,6 +192,12 @@ class Written:
         found = {target: self._held(nodes) for target, nodes in self._nodes.items()}
         if any(self.held.get(target) is not held for target, held in found.items()):
             self.held = self.held.with_(found)
+
+    def rung(self) -> bool:
+        """Whether something was let go for ours since this was asked last."""
+        bells = [claims.bell(self._claims.value, one.mark.owner) for one in self.targets.values()]
+        before, self._bells = self._bells, bells
+        return self._bells != before
 
     def problems(self) -> Iterator[Problem]:
         """Why a target is not written."""

@@ -23,8 +23,8 @@ from bridge.runtime.engine import Engine, EngineExport
 TICK = 1.0
 """Seconds between two looks at what is left."""
 
-PATIENCE = 420.0
-"""Seconds in which nothing more goes though a bridge writes: it may learn of it only when it reads everything anew."""
+PATIENCE = 120.0
+"""Seconds in which nothing more goes though a bridge writes: it hears of what was let go in the moment it was."""
 
 _NOBODY = SourceName("")
 

@@ -255,3 +255,12 @@ def test_a_claim_is_read_back_and_garbage_counts_as_far_as_it_can_be_read() -> N
     assert found == [claims.Standing(NODE, claim), claims.Standing("x", Claim("them", "", 0, 0.0, False, 4))]
     assert [one.owner for one in claims.of_node(found, US, NODE)] == ["them", "us"]
     assert [one.owner for one in claims.of_node(found, US, "another")] == ["them"]
+
+
+def test_the_bell_of_an_owner_is_another_whenever_it_is_rung_and_nobodys_claim() -> None:
+    once, again = (claims.ring("us")["KV"] for _ in range(2))
+    assert once["Value"] != again["Value"]
+    assert list(claims.standing([once])) == []
+    assert claims.bell([once], "us") == once["Value"]
+    assert claims.bell([once], "them") is None
+    assert claims.bell(None, "us") is None

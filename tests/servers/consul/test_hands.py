@@ -11,12 +11,19 @@ from typing import Any
 
 import pytest
 
+from adapters.consul.translate import BY_HAND
 from bridge.runtime.keep import meanwhile
+from bridge.table import Table
+from tests.builders import name, service
 from tests.chaos.test_app import COMMAND, until_async
+from tests.servers.consul.door import Door
 from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.hand import Hand, HandError, entry
 from tests.servers.consul.server import Agent
+from tests.servers.consul.test_many import many
 from tests.servers.consul.test_others import THEIRS, beside
+from tests.servers.consul.test_writing import HERE, Writer, writer
+from tests.servers.electing import until
 from tests.servers.exporting import LIMITS, exporting
 
 pytestmark = pytest.mark.timeout(900)  # five commands and two bridges, one after the other
@@ -53,8 +60,8 @@ class Asking:
 
     async def run(self) -> None:
         while True:
-            for service, seen in self.seen.items():
-                found = await self._hand.get(f"health/service/{service}")
+            for called, seen in self.seen.items():
+                found = await self._hand.get(f"health/service/{called}")
                 there = Counter(one["Service"]["Address"] or one["Node"]["Address"] for one in found)
                 if not seen or seen[-1] != there:
                     seen.append(there)
@@ -172,6 +179,39 @@ async def test_a_monitor_that_writes_at_the_same_time_is_in_nobodys_way(own: Age
 
 async def _has_written(monitor: Monitor) -> bool:
     return monitor.wrote > len(HOSTS)
+
+
+async def test_of_many_services_the_one_whose_instance_is_let_go_is_read_at_once(
+    own: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.consul.sweep.LEISURE", 0.5)
+    web = service("shop/web", "10.70.0.1:8080")
+    async with own.hand() as hand, Door(own.url).opened() as door:
+        await many(hand, 140)
+        await register(hand, host("db-1", "web", "10.70.0.1"))
+        async with writer(door.url, tmp_path, reads="*") as us, writer(own.url, tmp_path, reads="web") as other:
+            await us.claim()
+            await until(lambda: other.held is not None, "the target is held")
+            await quiet(door)
+            (stranger,) = await other.sink.strangers(HERE, ["db-*"], Table({web.name: web}))
+            assert stranger.stays == ""
+            await other.sink.let_go(HERE, stranger)
+            await until(lambda: by_hand(us), "it is read, long before everything is read anew")
+            assert us.view is not None
+            assert us.view.how.startswith("hints and sweeps")
+
+
+async def quiet(door: Door) -> None:
+    """Until services are asked for no more; where that is not over yet, what is asked for later shows less."""
+    before = -1
+    while (now := sum(count for path, count in door.asked.items() if path.startswith("/v1/health/service/"))) != before:
+        before = now
+        await asyncio.sleep(2)
+
+
+def by_hand(us: Writer) -> bool:
+    assert us.view is not None
+    return [one.via for one in us.view.services[name("shop/web")].endpoints] == [BY_HAND]
 
 
 @pytest.mark.promise("R-34")

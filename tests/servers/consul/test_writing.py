@@ -94,10 +94,12 @@ class Writer:
             self.view = view
 
 
-def writer(url: str, folder: Path, token: str = ROOT, mark: Mark = US, **more: Any) -> Writer:
-    """By default the owner `us`; `more` are keys of the export."""
+def writer(
+    url: str, folder: Path, token: str = ROOT, mark: Mark = US, *, reads: str = "nothing", **more: Any
+) -> Writer:
+    """By default the owner `us`; `reads` is a glob over what is read besides, `more` are keys of the export."""
     export = [{"services": ["*"], "from": ["vms"], **more}]
-    made = settings(url, folder, token=token, export=export, **{"import": {"services": ["nothing"]}})
+    made = settings(url, folder, token=token, export=export, **{"import": {"services": [reads]}})
     sink = made.open(Kit("consul", SystemClock(), mark))
     assert isinstance(sink, Consul)
     return Writer(sink, mark)
