@@ -39,8 +39,8 @@ class ElectorSettings(Protocol):
         """What is in the way of it, as far as that is known offline; ConfigError names what will not do."""
         ...
 
-    async def sample(self, clock: Clock) -> Sequence[Sample]:
-        """Look who leads, for `check --sample`; none where nobody else could.
+    async def sample(self, clock: Clock, within: float) -> Sequence[Sample]:
+        """Look who leads, for `check --sample`; none where nobody else could. `within` so many seconds it is known.
 
         Raises ConfigError, Unavailable or Denied.
         """

@@ -11,6 +11,7 @@ import aiohttp
 
 from bridge.errors import ConfigError, Denied
 from bridge.kit import files
+from bridge.kit.place import in_a_line
 from bridge.kit.tls import TlsSettings
 
 BUFFER: Final = 1024 * 1024
@@ -65,7 +66,7 @@ class Access:
             context = self._tls.context() if self.url.startswith("https:") else None
         except ConfigError as error:
             if not self._sessions:
-                raise Denied(str(error)) from None
+                raise Denied(in_a_line(error)) from None
             return
         before, self._before, self._stamps = self._before, self._sessions, stamps
         self._sessions = _session(self.url, context), _session(self.url, context)

@@ -38,6 +38,12 @@ class Access(NamedTuple):
     session: float = 10.0
     tls: TlsSettings | None = None
     auth: Auth | None = None
+    tries: int = -1
+    """How often all servers are tried before the client ends; -1: until one takes us."""
+
+    def once(self) -> "Access":
+        """For a look, after which nobody waits for a server."""
+        return self._replace(tries=1)
 
     @property
     def acl(self) -> tuple[Acl, ...]:
@@ -70,7 +76,7 @@ class Access(NamedTuple):
                 options["sasl_options"] = {"mechanism": "DIGEST-MD5", "username": user, "password": password}
             else:
                 options["auth_data"] = [(self.auth.scheme, f"{user}:{password}")]
-        retry = KazooRetry(max_tries=-1, delay=CONNECT_DELAY, max_delay=CONNECT_MAX_DELAY)
+        retry = KazooRetry(max_tries=self.tries, delay=CONNECT_DELAY, max_delay=CONNECT_MAX_DELAY)
         made = KazooClient(
             hosts=self.hosts,
             handler=Threads(name, ear),

@@ -14,6 +14,9 @@ from adapters.zookeeper.operations import Answer, Exists, Operation
 from adapters.zookeeper.owner import Batch, Connected, Disconnected, Event, News, Owner
 from bridge.errors import BridgeError, Denied, Unavailable
 from bridge.kit import Clock
+from bridge.kit.place import in_a_line
+
+NOBODY = "no server answers; correct `hosts`, or see to the servers"
 
 CLOSE = 2.0
 """Seconds for which the end of a session is waited for; it takes ten milliseconds where a server answers."""
@@ -43,6 +46,7 @@ class Client:
         """When the connection was made, or lost."""
         self._changed = changed
         self._place = place
+        self._once = access.tries == 1
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._ear = Ear()
@@ -83,7 +87,7 @@ class Client:
                 if self._end is not None:
                     raise self._end
                 if timer.done():
-                    raise Unavailable(f"{self._place}: {self._ear.why or 'no server answers'}; it is tried again")
+                    raise self._unavailable(NOBODY)
                 self._changed.clear()
                 news = asyncio.ensure_future(self._changed.wait())
                 await asyncio.wait({timer, news}, return_when=asyncio.FIRST_COMPLETED)
@@ -147,15 +151,18 @@ class Client:
                     if end and denied:
                         self._end = Denied(f"{self._place}: refuses our credentials; correct `auth`")
                     elif end:
-                        self._end = Unavailable(
-                            f"{self._place}: {self._ear.why or 'the client ended'}; it is tried again"
-                        )
+                        self._end = self._unavailable("the client ended")
                 case BridgeError():
-                    self._end = Unavailable(f"{self._place}: {one}")
+                    self._end = Unavailable(f"{self._place}: {in_a_line(one)}")
                 case None:
                     if not self._gone.done():
                         self._gone.set_result(None)
             self._changed.set()
+
+    def _unavailable(self, unless_known: str) -> Unavailable:
+        """Why there is no connection, as far as that is known."""
+        again = "" if self._once else "; it is tried again"
+        return Unavailable(f"{self._place}: {self._ear.why or unless_known}{again}")
 
     def _moved(self, connected: bool, session: int) -> None:
         if connected != self.connected:

@@ -16,31 +16,47 @@ _HEARD = re.compile(r"(?:Connection dropped|Connection time-out): (?:socket conn
 _MEANS = tuple(
     (re.compile(said, re.IGNORECASE), means)
     for said, means in (
-        ("certificate.verify.failed", "its certificate is not signed by whom `tls.ca` names, or is for another host"),
         (
-            "alert.*certificate",
+            r"certificate verify failed(?:: (.*?)\.?(?: \(_ssl|$))?",
+            "its certificate is refused: {0}; correct `tls.ca`, or the name of the host in `hosts`",
+        ),
+        (
+            "alert.*(?:certificate|unknown.ca)",
             "it wants a certificate of ours; write `tls.cert` and `tls.key`, signed by whom it trusts",
         ),
         ("wrong.version.number|eof occurred", "does not speak TLS on that port; take the secure port, or remove `tls`"),
-        ("connection refused", "nobody listens on that port"),
-        ("connection broken", "closed the connection: it ended, does not serve yet, or wants TLS"),
-        ("socket time-out", "accepts the connection, and does not answer"),
-        ("timed out", "does not answer"),
-        ("ping not received", "does not answer any more"),
+        ("connection refused", "nobody listens on that port; correct `hosts`, or see to the servers"),
+        (
+            "connection broken",
+            "closed the connection: it ended, does not serve yet, or wants TLS; see to it, or to `tls`",
+        ),
+        ("socket time-out", "accepts the connection, and does not answer; see to it"),
+        ("timed out", "does not answer; correct `hosts`, or see to it"),
+        ("ping not received", "does not answer any more; see to it"),
     )
 )
+
+
+def _meaning(said: str) -> str:
+    """What an operator makes of what kazoo says: what is wrong, and what to do."""
+    for part, means in _MEANS:
+        if (found := part.search(said)) is not None:
+            return means.format(*(one or "it is not to be trusted" for one in found.groups()))
+    return said[:200]
 
 
 class Ear(logging.Handler):
     """The logger of one client.
 
     `why` is the last reason why it is not connected, in words for an operator; `denied` that it is our credentials.
+    `gave_up` is called when no server takes the client as often as it tries, of which kazoo tells nobody else.
     """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.why = ""
         self.denied = False
+        self.gave_up: Callable[[], None] = lambda: None
         self.logger = logging.Logger("kazoo", logging.WARNING)
         self.logger.addHandler(self)
 
@@ -52,9 +68,11 @@ class Ear(logging.Handler):
         said = record.getMessage()
         if said.startswith("Cannot resolve "):
             host = said.removeprefix("Cannot resolve ").partition(":")[0]
-            self.why = f"{host} is no name that can be resolved"
+            self.why = f"{host} is no name that can be resolved; correct `hosts`, or see to the resolver"
         elif (heard := _HEARD.match(said)) is not None:
-            self.why = next((means for part, means in _MEANS if part.search(heard[1])), heard[1][:200])
+            self.why = _meaning(heard[1])
+        elif said.startswith("Failed connecting to Zookeeper"):
+            self.gave_up()
 
     def hear(self, error: Exception) -> None:
         """An error that ends a thread of kazoo's, and with it the client."""

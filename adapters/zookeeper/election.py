@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
+from adapters.zookeeper.access import Access
 from adapters.zookeeper.operations import Node, Stat
 from adapters.zookeeper.reach import ReachSettings
 from adapters.zookeeper.znode import Znode
@@ -18,6 +19,7 @@ from bridge.kit.leased import LeasedElection, LeaseSettings
 from bridge.kit.mark import deployment
 from bridge.kit.offline import lacking
 from bridge.kit.place import excerpt
+from bridge.kit.settings import Sample
 
 MOST: Final = 500_000
 """Bytes of a document that is kept."""
@@ -43,7 +45,12 @@ class LeaderSettings(ReachSettings, LeaseSettings):
     )
 
     def open(self, clock: Clock, folder: Path | None) -> LeasedElection:
-        access = self.access()
+        return self._election(self.access(), clock)
+
+    async def sample(self, clock: Clock, within: float) -> Sequence[Sample]:
+        return (await self._election(self.access().once(), clock).sample(within),)
+
+    def _election(self, access: Access, clock: Clock) -> LeasedElection:
         lease = Znode(access, self.path, clock, self.renew / 2)
         decisions = Znode(access, f"{self.path}-decisions", clock, self.renew)
         return LeasedElection(

@@ -94,6 +94,7 @@ class Owner(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._access = access
         self._ear = ear
+        self._ear.gave_up = lambda: post(Disconnected(True, False))
         self._now = now
         self._post = post
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()

@@ -12,7 +12,6 @@ from adapters.zookeeper.mirror import shown
 from adapters.zookeeper.operations import NO_NODE, Children, Get, Listing, Node, Refused
 from adapters.zookeeper.paths import Tree
 from adapters.zookeeper.telling import remedy
-from bridge.errors import Unavailable
 from bridge.kit import Clock
 from bridge.kit.settings import Sample
 
@@ -30,9 +29,6 @@ BESIDE: Final = 10
 
 NO_CHROOT: Final = "the chroot is not there"
 
-WITHIN: Final = 5.0
-"""Seconds for a connection."""
-
 
 class Sampled(NamedTuple):
     """A tree and where it stands in the configuration; `founded`: its root is made by us, with the first record."""
@@ -43,18 +39,13 @@ class Sampled(NamedTuple):
     founded: bool
 
 
-async def sample(access: Access, trees: Sequence[Sampled], clock: Clock) -> tuple[Sample, ...]:
-    """One for each tree, under its name; Unavailable or Denied when there is no connection."""
+async def sample(access: Access, trees: Sequence[Sampled], clock: Clock, within: float) -> tuple[Sample, ...]:
+    """One for each tree, under its name; Unavailable or Denied when there is no connection within so many seconds."""
     place = f"zookeeper {access.hosts}"
     client = Client(access, place, clock, asyncio.Event())
     try:
-        await client.up(WITHIN)
+        await client.up(within)
         return tuple([await _tree(client, place, one) for one in trees])
-    except Unavailable:
-        if client.end is not None:
-            raise
-        why = client.why or "no server answers"
-        raise Unavailable(f"{place}: {why}; correct `hosts`, or see to the servers") from None
     finally:
         await client.close()
 

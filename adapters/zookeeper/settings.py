@@ -208,8 +208,8 @@ class Settings(RegistrySettings, ReachSettings):
         """Nothing is read offline; the files that are named have to lead somewhere."""
         return in_the_way(self.access().ready())
 
-    async def sample(self, clock: Clock) -> Sequence[Sample]:
-        return await sample(self.access(), self._read(), clock)
+    async def sample(self, clock: Clock, within: float) -> Sequence[Sample]:
+        return await sample(self.access().once(), self._read(), clock, within)
 
     def _read(self) -> list[Sampled]:
         roots = {one.tree(self.namespace).root for one in self.export}

@@ -43,8 +43,16 @@ def run(path: Path | None) -> None:
 @options.config
 @click.option("--strict", is_flag=True, help="Problems are a failure too: exit 1.")
 @click.option("--sample", is_flag=True, help="Look at a few records in the registries too, over the network.")
+@click.option(
+    "--timeout",
+    callback=options.duration,
+    default="5s",
+    show_default=True,
+    metavar="DURATION",
+    help="With --sample: how long to wait for a server.",
+)
 @output.option
-def check(path: Path | None, strict: bool, sample: bool, output_: str) -> None:
+def check(path: Path | None, strict: bool, sample: bool, timeout: float, output_: str) -> None:
     """Check the whole configuration and every inventory, without network or a running bridge.
 
     With --sample a few records are read from each registry of which one has to know how it is written (ZooKeeper), and
@@ -74,9 +82,8 @@ def check(path: Path | None, strict: bool, sample: bool, output_: str) -> None:
     if wrong:
         raise ConfigError("\n".join(wrong))
     if sample:
-        for settings, row in zip(config.registries, found, strict=True):
-            row["sample"] = _sampled(settings.name, settings)
-        leader["sample"] = _sampled("leader", config.leader)
+        for row, seen in zip((*found, leader), asyncio.run(_samples(config, timeout)), strict=True):
+            row["sample"] = seen
     if not output.document(output_, {"config": str(config.path), "registries": found, "leader": leader}):
         _tell(config, found, leader)
     looked = (*found, leader)
@@ -136,12 +143,18 @@ def _leader(config: "Config") -> dict[str, Any]:
     return {"kind": config.leader.kind, "problems": [shapes.problem("leader", one) for one in problems]}
 
 
-def _sampled(name: str, settings: "RegistrySettings | ElectorSettings") -> list[dict[str, Any]]:
+async def _samples(config: "Config", within: float) -> list[list[dict[str, Any]]]:
+    """What is seen in each registry, and of the election, all at the same time."""
+    registries = [_sampled(one.name, one, within) for one in config.registries]
+    return await asyncio.gather(*registries, _sampled("leader", config.leader, within))
+
+
+async def _sampled(name: str, settings: "RegistrySettings | ElectorSettings", within: float) -> list[dict[str, Any]]:
     """What is seen there, or why nothing is."""
     from bridge.runtime.clock import SystemClock
 
     try:
-        return [one._asdict() for one in asyncio.run(settings.sample(SystemClock()))]
+        return [one._asdict() for one in await settings.sample(SystemClock(), within)]
     except BridgeError as error:
         return [{"where": name, "says": str(error).removeprefix(f"{name}: "), "fits": False}]
 

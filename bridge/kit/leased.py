@@ -12,7 +12,7 @@ from typing import Final, Protocol, Self
 import structlog
 from pydantic import Field, model_validator
 
-from bridge.errors import BridgeError, Conflict
+from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.kit import Clock
 from bridge.kit.candidate import Candidate, Standing, Timing, Write
 from bridge.kit.election import Shelf, Term
@@ -60,9 +60,9 @@ class LeaseSettings(Strict, ABC):
     def open(self, clock: Clock, folder: Path | None) -> "LeasedElection":
         """This replica's part in it; nothing is connected before it is asked."""
 
-    async def sample(self, clock: Clock) -> Sequence[Sample]:
+    async def sample(self, clock: Clock, within: float) -> Sequence[Sample]:
         """Who leads, for `check --sample`; ConfigError, Unavailable or Denied when that is not known."""
-        return (await self.open(clock, None).sample(),)
+        return (await self.open(clock, None).sample(within),)
 
     @property
     def timing(self) -> Timing:
@@ -107,10 +107,14 @@ class LeasedElection:
         finally:
             await self._lease.close()
 
-    async def sample(self) -> Sample:
+    async def sample(self, within: float) -> Sample:
         """Who leads by it, whether it is alive or not; it is neither made nor written."""
         try:
-            standing = await self._lease.look()
+            async with asyncio.timeout(within):
+                standing = await self._lease.look()
+        except TimeoutError:
+            what = f"has no answer within {within:g} s; see to the servers, or wait longer (--timeout)"
+            raise Unavailable(f"{self._lease.place}: {what}") from None
         finally:
             await self._lease.close()
         return Sample(self._lease.place, _says(standing), True)

@@ -14,7 +14,7 @@ def in_the_way(needed: Iterable[Callable[[], object]]) -> Observation | None:
 
 
 def lacking(needed: Iterable[Callable[[], object]]) -> tuple[Problem, ...]:
-    """A problem for each of these that raises ConfigError.
+    """A problem for each line of what these raise as ConfigError.
 
     The bridge starts all the same, and asks as soon as its files are there.
     """
@@ -23,6 +23,7 @@ def lacking(needed: Iterable[Callable[[], object]]) -> tuple[Problem, ...]:
         try:
             one()
         except ConfigError as error:
-            where, _, what = str(error).partition(": ")
-            problems.append(Problem("access", where, what))
+            for line in str(error).split("\n"):
+                where, _, what = line.partition(": ")
+                problems.append(Problem("access", where, what))
     return tuple(problems)

@@ -28,6 +28,11 @@ def dotted(path: Sequence[str | int]) -> str:
     return text
 
 
+def in_a_line(error: Exception) -> str:
+    """What is wrong, of an error that says several things a line each."""
+    return "; ".join(str(error).split("\n"))
+
+
 def excerpt(value: object, longest: int = 60) -> str:
     """A value as a message may repeat it: on one line, quoted, and cut after `longest` characters."""
     if isinstance(value, str):

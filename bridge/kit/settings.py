@@ -372,10 +372,10 @@ class RegistrySettings(Strict, ABC):
         """
         return ()
 
-    async def sample(self, clock: Clock) -> Sequence[Sample]:
+    async def sample(self, clock: Clock, within: float) -> Sequence[Sample]:
         """Look at a few records in the registry itself, for `check --sample`; none where that is no use.
 
-        Raises Unavailable or Denied.
+        `within` so many seconds a server is there. Raises Unavailable or Denied.
         """
         return ()
 

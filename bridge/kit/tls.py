@@ -26,29 +26,45 @@ class TlsSettings(Strict):
         return self
 
     def context(self) -> ssl.SSLContext:
-        """What verifies a server; ConfigError names the file that will not do."""
+        """What verifies a server; ConfigError names each file that will not do, a line each."""
+        wrong = {key: why for key, path in self._files() if (why := _unreadable(path))}
         context = ssl.create_default_context()
-        what, path = "ca", self.ca
         try:
-            if self.ca is not None:
+            if self.ca is not None and "ca" not in wrong:
                 context = ssl.create_default_context(cafile=self.ca)
-            what, path = "cert", self.cert
-            if self.cert is not None:
+        except ssl.SSLError:
+            wrong["ca"] = "holds no certificate in PEM; write it anew"
+        try:
+            if self.cert is not None and not {"cert", "key"} & wrong.keys():
                 context.load_cert_chain(self.cert, self.key, password="")
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"{path}: `tls.{what}` is to be read from here: {_why(error)}") from None
+        except ssl.SSLError as error:
+            what = f"makes no pair with {self.key} ({_word(error)})"
+            wrong["cert"] = f"{what}; write both anew, in PEM and without a password"
+        if wrong:
+            told = ((key, path) for key, path in self._files() if key in wrong)
+            raise ConfigError("\n".join(f"{path}: `tls.{key}` is read from here: {wrong[key]}" for key, path in told))
         context.check_hostname = self.check_hostname
         return context
 
     def stamps(self) -> tuple[Stamp | None, ...]:
         """The state of the files: other stamps, another context."""
-        return tuple(None if path is None else stamp(path) for path in self._paths())
+        return tuple(stamp(path) for _, path in self._files())
 
-    def _paths(self) -> tuple[Path | None, ...]:
-        return self.ca, self.cert, self.key
+    def _files(self) -> list[tuple[str, Path]]:
+        named = (("ca", self.ca), ("cert", self.cert), ("key", self.key))
+        return [(key, path) for key, path in named if path is not None]
 
 
-def _why(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return "it is no PEM, or the key is another's; write it anew"
-    return f"{error.strerror}; put it there, or correct the path"
+def _unreadable(path: Path) -> str:
+    """Why a file cannot be read, and what to do; "" where it can."""
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        return f"{error.strerror}; put it there, or correct the path"
+    return ""
+
+
+def _word(error: ssl.SSLError) -> str:
+    """OpenSSL's own, such as `key values mismatch`."""
+    return (error.reason or "unreadable").replace("_", " ").lower()

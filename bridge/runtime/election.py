@@ -68,7 +68,7 @@ class AloneSettings(Strict):
         """Nothing is needed."""
         return ()
 
-    async def sample(self, clock: Clock) -> Sequence[Sample]:
+    async def sample(self, clock: Clock, within: float) -> Sequence[Sample]:
         """Nobody else leads."""
         return ()
 

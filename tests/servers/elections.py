@@ -113,7 +113,7 @@ class Elections:
         async def looked() -> str:
             elector = ballot.elector(CLOCK)
             assert isinstance(elector, LeasedElection)
-            return (await elector.sample()).says
+            return (await elector.sample(60)).says
 
         for _ in range(2):
             assert await looked() == "is not there yet; who leads first makes it"

@@ -27,7 +27,7 @@ from tests.servers.zookeeper.server import Tls, ZooKeeper, frozen
 ONE = "10.0.0.1:80"
 TWO = "10.0.0.2:80"
 SASL = {"mechanism": "DIGEST-MD5", "username": "admin", "password": "a"}
-FOREIGN = "its certificate is not signed by whom `tls.ca` names, or is for another host"
+FOREIGN = "its certificate is refused: "
 
 
 @pytest.fixture
@@ -92,7 +92,8 @@ async def test_what_is_wrong_with_tls_is_one_line_that_says_what_to_do(secured: 
     other = tmp_path / "other.pem"
     other.write_bytes(Authority("others").pem)
     ours = {"cert": str(secured.cert), "key": str(secured.key)}
-    await told(secured.secure, FOREIGN, tls={"ca": str(other), **ours})
+    foreign = await told(secured.secure, FOREIGN, tls={"ca": str(other), **ours})
+    assert "certificate; correct `tls.ca`, or the name of the host in `hosts`" in foreign
     await told(secured.secure, "wants a certificate of ours", tls={"ca": str(secured.ca)})
     await told(secured.secure, "or wants TLS")
     await told(secured.hosts, "does not speak TLS on that port", tls={"ca": str(secured.ca), **ours})
@@ -105,7 +106,7 @@ async def test_a_certificate_for_another_host_is_refused_where_nobody_says_to_ta
     elsewhere.host = "127.0.0.2"
     async with elsewhere:
         hosts = f"{elsewhere.host}:{elsewhere.port}"
-        await told(hosts, FOREIGN, tls=tls)
+        assert "not valid for '127.0.0.2'" in await told(hosts, FOREIGN, tls=tls)
         async with observing(settings(hosts, tls={**tls, "check_hostname": False})) as seen:
             await seen.until(lambda: seen.served("web") == [ONE])
 
@@ -113,7 +114,8 @@ async def test_a_certificate_for_another_host_is_refused_where_nobody_says_to_ta
 async def test_a_port_where_nobody_listens_is_one_line() -> None:
     port = free_port()
     assert await told(f"127.0.0.1:{port}", "nobody listens") == (
-        f"zookeeper 127.0.0.1:{port}: nobody listens on that port; it is tried again"
+        f"zookeeper 127.0.0.1:{port}: nobody listens on that port; correct `hosts`, or see to the servers; "
+        "it is tried again"
     )
 
 

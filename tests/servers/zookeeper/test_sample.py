@@ -4,6 +4,8 @@ import asyncio
 import json
 import secrets
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +20,23 @@ from tests.servers.zookeeper.server import ZooKeeper
 MEMBER = b'{"serviceEndpoint":{"host":"10.0.0.1","port":9000},"additionalEndpoints":{},"status":"ALIVE"}'
 
 
-async def check(folder: Path, hosts: str, *trees: dict[str, Any], **more: Any) -> tuple[int | None, list[str], str]:
+async def check(
+    folder: Path, hosts: str, *trees: dict[str, Any], leads: Any = None, timeout: str = "30s", **more: Any
+) -> tuple[int | None, list[str], str]:
     """The exit code of `check --sample --strict`, what it says of each tree, and what else."""
     config = folder / "bridge.yaml"
     registry = {"name": "zk", "kind": "zookeeper", "hosts": hosts, "namespace": "shop", "trees": trees, **more}
     vms = {"name": "vms", "kind": "static", "files": ["vms.yaml"]}
     (folder / "vms.yaml").write_text("services: []\n")
-    config.write_text(json.dumps({"owner": "prod-eu1", "registries": [registry, vms]}))
+    leader = {"leader": leads} if leads is not None else {}
+    config.write_text(json.dumps({"owner": "prod-eu1", "registries": [registry, vms], **leader}))
     command = [
         str(Path(sys.executable).with_name("registry-bridge")),
         "check",
         "--sample",
         "--strict",
+        "--timeout",
+        timeout,
         "-c",
         str(config),
     ]
@@ -148,10 +155,30 @@ async def test_a_chroot_that_is_not_there_and_a_tree_of_somebody_elses_are_told(
     assert said.endswith("correct the chroot, or the path of the tree (/ has brokers, controller)")
 
 
-async def test_no_server_is_one_line(tmp_path: Path) -> None:
+async def test_where_nobody_listens_that_is_one_line_however_long_one_would_wait(tmp_path: Path) -> None:
     port = free_port()
-    code, said, whole = await check(tmp_path, f"127.0.0.1:{port}", {"path": "/services/{name}", "dialect": "curator"})
+    hosts, tree = f"127.0.0.1:{port}", {"path": "/services/{name}", "dialect": "curator"}
+    code, said, whole = await check(tmp_path, hosts, tree, leads={"kind": "zookeeper", "hosts": hosts}, timeout="1h")
     assert code == 1
-    assert said == [
-        f"zk: zookeeper 127.0.0.1:{port}: nobody listens on that port; correct `hosts`, or see to the servers"
-    ], whole
+    nobody = f"zookeeper {hosts}: nobody listens on that port; correct `hosts`, or see to the servers"
+    assert said[0] == f"zk: {nobody}", whole
+    assert said[1].startswith(f"leader: zookeeper {hosts}: /registry-bridge-leader/registry-bridge: nobody listens")
+
+
+async def test_a_server_that_is_silent_is_waited_for_as_long_as_is_said(tmp_path: Path) -> None:
+    async with listening() as hosts:
+        tree = {"path": "/services/{name}", "dialect": "curator"}
+        code, (said,), whole = await check(tmp_path, hosts, tree, session="60s", timeout="1s")
+        assert (code, said) == (
+            1, f"zk: zookeeper {hosts}: no server answers; correct `hosts`, or see to the servers"
+        ), whole  # fmt: skip
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[str]:
+    """A port that takes connections, and says nothing."""
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", port := free_port())
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.close()
