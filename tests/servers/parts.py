@@ -27,7 +27,7 @@ def _envoys(say: Say) -> None:
 
 def _jars(say: Say) -> None:
     """One after the other: Maven's repository is not for several at a time."""
-    for pom in (jars.POM, jars.OLDER, peer.SOURCES / "pom.xml"):
+    for pom in (jars.POM, jars.OLDER, *peer.POMS):
         jars.fetch(pom, say)
 
 

@@ -9,7 +9,7 @@ import pytest
 from bridge.testing.proxy import FaultProxy
 from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.jars import POM, Java, NoJavaError, fetch
-from tests.servers.zookeeper.peer import Fleet, build
+from tests.servers.zookeeper.peer import SOURCES, Fleet, build
 from tests.servers.zookeeper.server import Ensemble, ZooKeeper
 
 
@@ -23,10 +23,13 @@ def java(request: pytest.FixtureRequest) -> Java:
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Java:
-    """That of `java/`, compiled with the libraries that it uses; without a JDK the test is skipped, with the reason."""
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Java:
+    """Those of `java/`, or of its folder that a test is parametrised with, compiled with the libraries that they use.
+
+    Without a JDK the test is skipped, with the reason.
+    """
     try:
-        return build(tmp_path_factory.mktemp("classes"), say=print)
+        return build(getattr(request, "param", SOURCES), tmp_path_factory.mktemp("classes"), say=print)
     except NoJavaError as error:
         pytest.skip(str(error))
 
@@ -42,7 +45,7 @@ def standing(java: Java, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Z
 
 @pytest.fixture
 def fleet(program: Java, standing: ZooKeeper, tmp_path: Path) -> Fleet:
-    """Those who are in the session's server with that program."""
+    """Those who are in the session's server with these programs."""
     return Fleet(program, tmp_path, standing.hosts)
 
 

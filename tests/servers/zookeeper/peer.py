@@ -1,4 +1,4 @@
-"""A member of the fleet that is none of ours: the program of `java/`, on Curator's library or on Dubbo's."""
+"""A member of the fleet that is none of ours: a program of `java/`, on a library of the ecosystem."""
 
 import asyncio
 import json
@@ -11,6 +11,11 @@ from typing import Any, NamedTuple, Self
 from tests.servers.zookeeper.jars import Java, NoJavaError, fetch
 
 SOURCES = Path(__file__).parent / "java"
+FINAGLE = SOURCES / "finagle"
+SPRING_CLOUD = SOURCES / "spring"
+POMS = tuple(folder / "pom.xml" for folder in (SOURCES, FINAGLE, SPRING_CLOUD))
+"""Those of Curator and Dubbo; of Finagle and of Spring Cloud, which want other versions of what they have in common."""
+
 PATIENCE = 120.0
 
 ANY = "java.lang.Object"
@@ -21,14 +26,14 @@ DUBBO = "org.apache.dubbo.registry.zookeeper.ZookeeperInstance"
 Instance = dict[str, Any]
 
 
-def build(folder: Path, say: Callable[[str], None] = lambda _: None) -> Java:
-    """The program, compiled into a folder with the jars that it uses; raises NoJavaError."""
-    java = fetch(SOURCES / "pom.xml", say)
+def build(sources: Path, folder: Path, say: Callable[[str], None] = lambda _: None) -> Java:
+    """The programs of one folder of `java/`, compiled into another with the jars that they use; raises NoJavaError."""
+    java = fetch(sources / "pom.xml", say)
     compiler = shutil.which("javac")
     if compiler is None:
         raise NoJavaError("there is no `javac` on the PATH; install a JDK of 17 or newer")
-    command = [compiler, "-Xlint:all", "-Xlint:-path", "-Werror", "-proc:none", "-cp", java.classpath]
-    command += ["-d", str(folder), *map(str, sorted(SOURCES.glob("*.java")))]
+    command = [compiler, "-Xlint:all", "-Xlint:-path,-classfile", "-Werror", "-proc:none", "-cp", java.classpath]
+    command += ["-d", str(folder), *map(str, sorted({SOURCES / "Peer.java", *sources.glob("*.java")}))]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return Java(java.java, f"{folder}:{java.classpath}")
@@ -38,9 +43,8 @@ class Peer:
     """It runs; `async with` starts it, and lets it leave politely."""
 
     def __init__(self, java: Java, folder: Path, library: str, *arguments: str) -> None:
-        """`library` is curator, dubbo or dubbo-calls, `arguments` are what it is told at its start."""
-        self._command = [java.java, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", java.classpath, "Peer"]
-        self._command += [library, *arguments]
+        """`library` is the class that knows one, `arguments` are what it is told at its start."""
+        self._command = [java.java, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", java.classpath, library, *arguments]
         self._log = folder / f"{library}.log"
         self._answers: asyncio.Queue[list[Any] | None] = asyncio.Queue()
         self._seen: dict[str, list[Instance]] = {}
@@ -78,14 +82,18 @@ class Peer:
 
     async def until_seen(self, service: str, *where: str) -> list[Instance]:
         """Wait until those are the instances of a service that it watches (`10.0.0.1:80`), sorted."""
+        return await self.until(service, lambda seen: addresses(seen) == sorted(where))
+
+    async def until(self, service: str, true: Callable[[list[Instance]], bool]) -> list[Instance]:
+        """Wait until that is so of the instances of a service that it watches, sorted by where they are."""
         try:
             async with asyncio.timeout(PATIENCE):
-                while addresses(self._seen.get(service, [])) != sorted(where):
+                while not true(self._seen.get(service, [])):
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
             raise AssertionError(f"not within {PATIENCE:g} s; it sees {self._seen.get(service)}") from None
-        return sorted(self._seen[service], key=_where)
+        return self._seen.get(service, [])
 
     def kill(self) -> None:
         """End it as a power cut does."""
@@ -98,13 +106,13 @@ class Peer:
             if "did" in said:
                 self._answers.put_nowait(said["instances"])
             else:
-                self._seen[said["seen"]] = said["instances"]
+                self._seen[said["seen"]] = sorted(said["instances"], key=_where)
                 self._changed.set()
         self._answers.put_nowait(None)
 
 
 class Fleet(NamedTuple):
-    """Where they find the ZooKeeper, and the program that they are."""
+    """Where they find the ZooKeeper, and the programs that they are."""
 
     java: Java
     folder: Path
@@ -112,15 +120,23 @@ class Fleet(NamedTuple):
 
     def curator(self, root: str, payload: str = ANY) -> Peer:
         """One with Curator's service discovery, which knows payloads of one class."""
-        return Peer(self.java, self.folder, "curator", self.hosts, root, payload)
+        return Peer(self.java, self.folder, "Curator", self.hosts, root, payload)
 
     def dubbo(self, root: str) -> Peer:
         """One with Dubbo's registry, by interface."""
-        return Peer(self.java, self.folder, "dubbo", self.hosts, root.strip("/"))
+        return Peer(self.java, self.folder, "Dubbo", self.hosts, root.strip("/"))
 
     def calls(self) -> Peer:
         """One with a provider of Dubbo's and a consumer."""
-        return Peer(self.java, self.folder, "dubbo-calls", self.hosts)
+        return Peer(self.java, self.folder, "DubboCalls", self.hosts)
+
+    def finagle(self) -> Peer:
+        """One with Finagle's ServerSets."""
+        return Peer(self.java, self.folder, "Finagle", self.hosts)
+
+    def spring(self, root: str, address: str, port: int) -> Peer:
+        """The application `web` of Spring Cloud, which is there."""
+        return Peer(self.java, self.folder, "Spring", self.hosts, root, address, str(port))
 
 
 def addresses(instances: Sequence[Instance]) -> list[str]:

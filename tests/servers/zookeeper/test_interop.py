@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from kazoo.recipe.party import Party, ShallowParty
 
-from bridge.model import Endpoint, Health, Port, Service, ServiceName
+from bridge.model import Endpoint, Port, Service
 from bridge.testing.conformance.samples import WEB, service
 from bridge.testing.conformance.wrote import writing
 from bridge.testing.ports import free_port
 from bridge.testing.proxy import FaultProxy
 from tests.servers.zookeeper.bench import ZooKeeperBench
 from tests.servers.zookeeper.hand import Hand
-from tests.servers.zookeeper.observing import observing, settings
+from tests.servers.zookeeper.observing import observing, settings, tree
 from tests.servers.zookeeper.peer import ANY, DUBBO, PATIENCE, SPRING, Fleet, addresses
 
 ONE, TWO, THREE = (f"10.20.0.{number}:8080" for number in (1, 2, 3))
@@ -31,16 +31,6 @@ def instance(where: str, **more: Any) -> dict[str, Any]:
     """What a peer on Curator registers of `web`."""
     address, _, port = where.rpartition(":")
     return {"name": "web", "id": f"id-{where}", "address": address, "port": int(port), **more}
-
-
-def payload(**metadata: str) -> dict[str, Any]:
-    """That of Spring Cloud."""
-    return {"payload": {"id": "application-1", "name": "web", "metadata": metadata}}
-
-
-def tree(root: str, dialect: str, **more: Any) -> list[dict[str, Any]]:
-    place = {"path": f"{root}/{{name}}", "dialect": dialect, "namespace": "shop", "ports": {"default": "http"}}
-    return [{**place, **more}]
 
 
 @pytest.mark.promise("R-01")
@@ -71,16 +61,6 @@ async def test_what_dies_without_a_word_goes_when_its_session_does_and_what_is_s
             peer.kill()
             await seen.until(lambda: seen.served("web") != [ONE, TWO])
             assert TWO in seen.served("web")
-
-
-async def test_the_status_of_an_instance_of_spring_is_its_health(fleet: Fleet, root: str) -> None:
-    async with fleet.curator(root, SPRING) as peer:
-        await peer.do("register", **instance(ONE, **payload(instance_status="UP", team="payments")))
-        async with observing(settings(fleet.hosts, tree(root, "spring"))) as seen:
-            await seen.until(lambda: seen.served("web") == [ONE])
-            assert seen.endpoints("web")[0].metadata == (("team", "payments"),)
-            await peer.do("update", **instance(ONE, **payload(instance_status="OUT_OF_SERVICE")))
-            await seen.until(lambda: seen.endpoints("web")[0].health is Health.DRAINING)
 
 
 @pytest.mark.parametrize(
@@ -122,28 +102,6 @@ async def test_who_watches_a_service_of_curators_sees_it_come_back_when_its_znod
         await wrote.say(WEB)
         await peer.until_seen("web", ONE, TWO, THREE)
         assert (await hand.stat(f"{bench.root}/web")).czxid != made, "it was gone"
-
-
-async def test_a_client_of_spring_has_uri_status_weight_and_metadata_of_what_is_written(
-    fleet: Fleet, hand: Hand, proxy: FaultProxy
-) -> None:
-    bench = await ZooKeeperBench.made(hand, proxy, "spring")
-    ports = (Port("http", 8080),)
-    said = Service.of(
-        ServiceName("shop", "web"),
-        [
-            Endpoint("10.20.0.1", ports, weight=3, metadata=(("team", "payments"),)),
-            Endpoint("2001:db8::1", ports, Health.DRAINING),
-        ],
-    )
-    async with fleet.curator(bench.root, SPRING) as peer, writing(bench) as wrote:
-        await wrote.say(said)
-        four, six = sorted(await peer.do("list", name="web"), key=lambda one: str(one["address"]))
-        assert (four["uri"], six["uri"]) == ("http://10.20.0.1:8080", "http://[2001:db8::1]:8080")
-        assert (
-            four["payload"]["metadata"].items() >= {"instance_status": "UP", "weight": "3", "team": "payments"}.items()
-        )
-        assert six["payload"]["metadata"]["instance_status"] == "OUT_OF_SERVICE"
 
 
 async def test_what_a_provider_of_dubbo_registers_is_read(fleet: Fleet, root: str) -> None:

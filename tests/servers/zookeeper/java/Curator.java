@@ -25,6 +25,10 @@ final class Curator implements Peer.Library {
     private final Class<?> payload;
     private final Map<String, ServiceInstance<Object>> registered = new HashMap<>();
 
+    public static void main(String[] arguments) {
+        Peer.run(() -> new Curator(arguments[0], arguments[1], Class.forName(arguments[2])));
+    }
+
     @SuppressWarnings("unchecked")
     Curator(String hosts, String base, Class<?> payload) throws Exception {
         this.payload = payload;

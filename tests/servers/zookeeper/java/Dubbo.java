@@ -18,6 +18,10 @@ final class Dubbo implements Peer.Library {
     private final ApplicationModel application = ApplicationModel.defaultModel();
     private final Registry registry;
 
+    public static void main(String[] arguments) {
+        Peer.run(() -> new Dubbo(arguments[0], arguments[1]));
+    }
+
     Dubbo(String hosts, String root) {
         application.getApplicationConfigManager().setApplication(new ApplicationConfig("peer"));
         registry = application

@@ -21,6 +21,10 @@ final class DubboCalls implements Peer.Library {
     private final String hosts;
     private GenericService found;
 
+    public static void main(String[] arguments) {
+        Peer.run(() -> new DubboCalls(arguments[0]));
+    }
+
     DubboCalls(String hosts) {
         this.hosts = hosts;
     }

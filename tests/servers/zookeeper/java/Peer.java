@@ -26,10 +26,16 @@ public final class Peer {
         List<?> act(JsonNode command) throws Exception;
     }
 
-    public static void main(String[] arguments) throws Exception {
+    /** How it begins. */
+    interface Opening {
+        Library open() throws Exception;
+    }
+
+    /** Do what is asked until the input ends, and end the program. */
+    static void run(Opening opening) {
         System.setOut(System.err); // what the libraries print is no answer
         int code = 0;
-        try (Library library = library(arguments)) {
+        try (Library library = opening.open()) {
             var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
             for (String line = in.readLine(); line != null; line = in.readLine()) {
                 JsonNode command = JSON.readTree(line);
@@ -45,15 +51,6 @@ public final class Peer {
     /** Tell what is there now of a service that is watched. */
     static void seen(String name, List<?> instances) {
         say("seen", name, instances);
-    }
-
-    private static Library library(String[] arguments) throws Exception {
-        return switch (arguments[0]) {
-            case "curator" -> new Curator(arguments[1], arguments[2], Class.forName(arguments[3]));
-            case "dubbo" -> new Dubbo(arguments[1], arguments[2]);
-            case "dubbo-calls" -> new DubboCalls(arguments[1]);
-            default -> throw new IllegalArgumentException(arguments[0] + " is no library that is known");
-        };
     }
 
     private static synchronized void say(String kind, String what, List<?> instances) {
