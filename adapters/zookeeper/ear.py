@@ -28,7 +28,7 @@ _MEANS = tuple(
         ("connection refused", "nobody listens on that port; correct `hosts`, or see to the servers"),
         (
             "connection broken",
-            "closed the connection: it ended, does not serve yet, or wants TLS; see to it, or to `tls`",
+            "closed the connection: it ended, lacks its quorum, or wants TLS; see to it, or to `tls`",
         ),
         ("socket time-out", "accepts the connection, and does not answer; see to it"),
         ("timed out", "does not answer; correct `hosts`, or see to it"),

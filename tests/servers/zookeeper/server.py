@@ -1,10 +1,10 @@
-"""A real ZooKeeper as a test needs it: started, frozen, killed, wiped; alone or three together."""
+"""A real ZooKeeper as a test needs it: started, frozen, killed, wiped; alone or several together."""
 
 import asyncio
 import re
 import shutil
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -96,7 +96,7 @@ class ZooKeeper:
             await self.serving()
 
     async def serving(self) -> str:
-        """Wait until it serves; its mode: standalone, leader or follower."""
+        """Wait until it serves; its mode: standalone, leader, follower or observer."""
         return await answered(self.mode, self._process, stop=self.kill)
 
     async def mode(self) -> str:
@@ -145,11 +145,16 @@ class ZooKeeper:
 
 
 class Ensemble:
-    """Three servers that make one ZooKeeper; `async with` starts and ends all of them."""
+    """Servers that make one ZooKeeper, the observers last; `async with` starts and ends all of them."""
 
-    def __init__(self, java: Java, folder: Path) -> None:
-        ports = [(free_port(), free_port()) for _ in range(3)]
-        self.servers = [_peer(java, folder, number, ports) for number in (1, 2, 3)]
+    def __init__(
+        self, java: Java, folder: Path, *, voters: int = 3, observers: int = 0, options: Sequence[str] = ()
+    ) -> None:
+        """`options` are further ones of each JVM."""
+        ports = [(free_port(), free_port()) for _ in range(voters + observers)]
+        numbers = range(1, len(ports) + 1)
+        watching = numbers[voters:]
+        self.servers = [_peer(java, folder, number, ports, observers=watching, options=options) for number in numbers]
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -174,13 +179,22 @@ class Ensemble:
 
 
 def _peer(
-    java: Java, folder: Path, number: int, ports: Sequence[tuple[int, int]], config: Mapping[str, str] | None = None
+    java: Java,
+    folder: Path,
+    number: int,
+    ports: Sequence[tuple[int, int]],
+    config: Mapping[str, str] | None = None,
+    *,
+    observers: Collection[int] = (),
+    options: Sequence[str] = (),
 ) -> ZooKeeper:
     """One of an ensemble, which finds the others at these ports, of the quorum and of the election."""
     lines = {"initLimit": "10", "syncLimit": "10", **(config or {})}
     for peer, (quorum, election) in enumerate(ports, 1):
-        lines[f"server.{peer}"] = f"127.0.0.1:{quorum}:{election}"
-    return ZooKeeper(java, folder / str(number), config=lines, number=number)
+        lines[f"server.{peer}"] = f"127.0.0.1:{quorum}:{election}{':observer' if peer in observers else ''}"
+    if number in observers:
+        lines["peerType"] = "observer"
+    return ZooKeeper(java, folder / str(number), config=lines, options=options, number=number)
 
 
 LOCAL = {"localSessionsEnabled": "true"}
