@@ -3,15 +3,18 @@
 Of the services that an export names, the endpoints that one of its sources knows, less those that the sink knows
 natively itself, and less those that came from another bridge unless the export relays. Nobody's order or luck in the
 merge matters: who won it gives an endpoint its fields, and everybody who knows it counts.
+
+To a sink a hold is no write at all: what is held stays where it stands, and comes to stand nowhere.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from bridge.adapter import Target
+from bridge.adapter import Holding, Holdings, Target
 from bridge.kit.names import Pattern
 from bridge.merge import Merged
-from bridge.model import Endpoint, Service, ServiceName, Services, SourceName
+from bridge.model import Endpoint, EndpointId, Service, ServiceName, Services, SourceName
 from bridge.table import Table, changed
 
 Mode = Literal["sync", "upsert-only", "dry-run"]
@@ -68,9 +71,8 @@ def wants(
 def wanted(service: Merged, export: Export, registry: SourceName) -> Service | None:
     """What the sink `registry` should say of one service, None when nothing.
 
-    A hold writes nothing: a held endpoint is wanted as it was last seen, without its mark, so that its record keeps
-    the state that it was written with. An endpoint without an opinion of its health keeps none, and one that came
-    through other bridges keeps `via`.
+    What is held is wanted as it was last seen, with its mark: `tell` knows whether it may be said. An endpoint without
+    an opinion of its health keeps none, and one that came through other bridges keeps `via`.
     """
     if not any(pattern.matches(service.name) for pattern in export.services):
         return None
@@ -83,5 +85,54 @@ def wanted(service: Merged, export: Export, registry: SourceName) -> Service | N
             told = knowers if export.relay else native
             if registry in native or told.isdisjoint(export.sources) or export.owner in endpoint.via.split():
                 continue
-            endpoints.append(replace(endpoint, held=False) if endpoint.held else endpoint)
+            endpoints.append(endpoint)
     return Service.of(service.name, endpoints) if endpoints else None
+
+
+class Told(NamedTuple):
+    """What a sink is told: `services`, of which nothing is held any more, and what it came from."""
+
+    wants: Services
+    holdings: Holdings
+    services: Services
+
+
+UNTOLD = Told(Table(), Table(), Table())
+
+
+def tell(wants: Services, holdings: Holdings, previous: Told, rewritten: Container[ServiceName] = ()) -> Told:
+    """`wants` for a sink that has `holdings`, without the marks of holds, and without what is held and not there.
+
+    What is held is told as it was last seen, so that its record keeps the state that it was written with. Of the
+    services that are being `rewritten` it counts as there from one look to the next: its record may be between two
+    places. `previous` is what was told before; services that come to the same are the same objects.
+    """
+    changes: dict[ServiceName, Service | None] = {}
+    for name in {*changed(previous.wants, wants), *changed(previous.holdings, holdings)}:
+        want, before = wants.get(name), previous.services.get(name)
+        if want is not None and any(endpoint.held for endpoint in want.endpoints):
+            moved = _moved(previous.wants.get(name), before) if name in rewritten else frozenset()
+            want = _standing(want, holdings.get(name), moved)
+        if want != before:
+            changes[name] = want
+    return Told(wants, holdings, previous.services.with_(changes))
+
+
+def _moved(want: Service | None, told: Service | None) -> frozenset[EndpointId]:
+    """What was held, and told all the same."""
+    if want is None or told is None:
+        return frozenset()
+    held = {endpoint.id for endpoint in want.endpoints if endpoint.held}
+    return frozenset(endpoint.id for endpoint in told.endpoints if endpoint.id in held)
+
+
+def _standing(want: Service, holding: Holding | None, moved: Container[EndpointId]) -> Service | None:
+    """What is seen of a service, and what is held and stands there; None when that is nothing."""
+    endpoints = holding.endpoints if holding is not None else ()
+    there = {(endpoint.address, port.number) for endpoint in endpoints for port in endpoint.ports}
+    said = [
+        replace(one, held=False) if one.held else one
+        for one in want.endpoints
+        if not one.held or one.id in moved or any((one.address, port.number) in there for port in one.ports)
+    ]
+    return replace(want, endpoints=tuple(said)) if said else None

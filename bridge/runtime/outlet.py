@@ -15,7 +15,7 @@ import structlog
 
 from bridge.adapter import Change, Held, Holding, Holdings, Problem, Put, Record, RecordKey, Sink, Teller
 from bridge.errors import BridgeError, Conflict, Unavailable
-from bridge.exports import Export, Wants, wants
+from bridge.exports import UNTOLD, Export, Told, Wants, tell, wants
 from bridge.kit import Clock
 from bridge.kit.mark import Mark
 from bridge.losses import NONE, Losses, unsaid
@@ -116,6 +116,7 @@ class Outlet:
             self._place, sink, export.target, rate=rate, clock=clock, left=self._left, told=self._tell
         )
         self._wants: Wants | None = None
+        self._told: Told = UNTOLD
         self._judged: Judgement | None = None
         self._retained: Services = _NOBODY
         self._held: Held | None = None
@@ -233,7 +234,8 @@ class Outlet:
         term = self._claiming.term if self._may() else None
         unsettled = self._plans if term is not None and term == self._watched else None
         sources = Sources(self._unseen, self._in_sync())
-        self._judged = self._judge.step(self._wants[1], holdings, sources, self._words(), now, unsettled=unsettled)
+        self._told = tell(self._wants[1], holdings, self._told, unsettled or ())
+        self._judged = self._judge.step(self._told.services, holdings, sources, self._words(), now, unsettled=unsettled)
         retained = _NOBODY if self._end else self._judged.retained
         names = {*changed(self._retained, retained), *changed(old or Table(), holdings)}
         if old is None:
@@ -368,7 +370,8 @@ class Outlet:
 
     def _forget(self) -> None:
         """After an error nothing that was computed counts: the next round begins anew."""
-        self._judge, self._judged, self._wants, self._held = Judge(self._export), None, None, None
+        self._judge, self._judged, self._held = Judge(self._export), None, None
+        self._wants, self._told = None, UNTOLD
         self._retained, self._keys, self._watched = _NOBODY, Keys(), None
         self._plans, self._problems, self._records = Table(), Table(), 0
         self._changes.clear()
@@ -445,7 +448,7 @@ class Outlet:
             leading,
             self._held is not None and not self._behind and not self._unseen,
             self._unseen,
-            self._wants[1] if self._wants is not None else _NOBODY,
+            self._told.services if self._held is not None or self._wants is None else self._wants[1],
             _NOBODY if judged is None or self._end else judged.retained,
             self._plans,
             self._changes[True],

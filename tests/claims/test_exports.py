@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.adapter import Target
-from bridge.exports import Export, Limits, wanted, wants
+from bridge.exports import UNTOLD, Export, Limits, tell, wanted, wants
 from bridge.kit.names import Pattern
 from bridge.merge import Input, Inputs, Merged, merge
 from bridge.model import Endpoint, Health, Port, Service, ServiceName, SourceName
 from bridge.table import Table
-from tests.builders import endpoint, hosts, name, service, services
+from tests.builders import endpoint, holdings, hosts, name, service, services
 
 SINK = SourceName("consul")
 EXPORT = Export(
@@ -104,14 +104,45 @@ def test_an_owner_whose_name_only_contains_ours_is_another() -> None:
     assert told(merged(zk=pay(copy("10.0.0.1:80", "us-too"))), RELAY) == {"shop/payments": ["10.0.0.1:80"]}
 
 
+def held(text: str) -> Endpoint:
+    return endpoint(text, held=True)
+
+
 @pytest.mark.promise("law-4")
-def test_a_hold_writes_nothing_a_held_endpoint_is_wanted_as_it_was() -> None:
+def test_a_hold_writes_nothing_what_is_held_stays_as_it_was_where_it_stands() -> None:
     seen = endpoint("10.0.0.1:80", health=Health.DEGRADED, weight=3)
+    there = holdings(pay(seen, "10.0.0.2:80"))
     before = merge(merged(zk=pay(seen, "10.0.0.2:80")), None)
-    first = wants(before.services, EXPORT, SINK, None)
+    first = tell(wants(before.services, EXPORT, SINK, None), there, UNTOLD)
     after = merge(merged(zk=pay(replace(seen, held=True), "10.0.0.2:80")), None)
     assert after.services != before.services
-    assert wants(after.services, EXPORT, SINK, (before.services, first)) is first
+    assert tell(wants(after.services, EXPORT, SINK, None), there, first).services is first.services
+    assert dict(first.services) == {name("shop/payments"): pay(seen, "10.0.0.2:80")}
+
+
+@pytest.mark.promise("law-4")
+def test_what_is_held_is_not_told_to_a_sink_that_has_it_not() -> None:
+    want = services(pay("10.0.0.1:80", held("10.0.0.2:80")), service("shop/cart", held("10.0.0.3:80")))
+    found = tell(want, holdings(pay("10.0.0.1:80")), UNTOLD)
+    assert dict(found.services) == {name("shop/payments"): pay("10.0.0.1:80")}
+    back = tell(services(pay(*hosts(2)), service("shop/cart", "10.0.0.3:80")), found.holdings, found)
+    assert back.services == back.wants
+
+
+def test_what_is_held_stands_there_too_under_no_more_than_a_port_that_it_shares() -> None:
+    both = endpoint("10.0.0.1:80", more=[Port("admin", 81)])
+    found = tell(services(pay(replace(both, held=True))), holdings(pay("10.0.0.1:81")), UNTOLD)
+    assert dict(found.services) == {name("shop/payments"): pay(both)}
+
+
+def test_while_its_service_is_rewritten_what_is_held_counts_as_there_between_two_places() -> None:
+    want = services(pay("10.0.0.1:80", held("10.0.0.2:80"), held("10.0.0.3:80")))
+    there, between = holdings(pay(*hosts(2))), holdings(pay("10.0.0.1:80"))
+    told_first = tell(want, there, UNTOLD, {name("shop/payments")})
+    moving = tell(want, between, told_first, {name("shop/payments")})
+    assert dict(moving.services) == {name("shop/payments"): pay(*hosts(2))}
+    assert dict(tell(want, there, moving).services) == {name("shop/payments"): pay(*hosts(2))}
+    assert dict(tell(want, between, told_first).services) == {name("shop/payments"): pay("10.0.0.1:80")}
 
 
 def test_a_health_that_nobody_told_is_not_made_up() -> None:
@@ -161,7 +192,7 @@ def test_wants_from_those_before_equal_wants_from_nothing(
 
 
 @given(registries, st.booleans())
-def test_what_is_wanted_is_from_a_source_unknown_to_the_sink_and_unmarked(
+def test_what_is_wanted_is_from_a_source_and_unknown_to_the_sink(
     step: dict[str, dict[str, list[Endpoint]]], relay: bool
 ) -> None:
     export = replace(EXPORT, relay=relay)
@@ -173,7 +204,6 @@ def test_what_is_wanted_is_from_a_source_unknown_to_the_sink_and_unmarked(
         assert found.endpoints
         assert text.startswith("shop/")
         for told_one in found.endpoints:
-            assert not told_one.held
             assert all(e.id != told_one.id or e.via for e in step["consul"].get(text, []))
             origins = [e for e in step["zk"].get(text, []) if e.id == told_one.id]
             assert origins

@@ -15,6 +15,7 @@ from bridge.table import Table
 from bridge.testing.clock import FakeClock
 from bridge.testing.faults import Write
 from bridge.testing.memory import MemoryRegistry
+from bridge.testing.records import encode
 from bridge.testing.store import ONLY, Store
 from bridge.withhold import AGREEMENT
 from tests.builders import eid, endpoint, hosts, name, service
@@ -26,6 +27,7 @@ from tests.outlets import (
     WEB_0,
     export,
     exported,
+    key,
     made,
     puts,
     said,
@@ -66,6 +68,7 @@ async def test_what_is_gone_for_good_goes_with_its_record() -> None:
         assert made(out) == ["put shop/api#0", "put shop/web#0", "put shop/web#0", "remove shop/api#0"]
 
 
+@pytest.mark.promise("law-4")
 async def test_a_hold_writes_nothing() -> None:
     clock, vms, out = FakeClock(), MemoryRegistry(WEB, API), sink()
     async with writing(clock, out, vms=vms) as run:
@@ -76,6 +79,29 @@ async def test_a_hold_writes_nothing() -> None:
         vms.set(WEB, API)
         await clock.advance(60)
         assert made(out) == ["put shop/api#0", "put shop/web#0"]
+
+
+@pytest.mark.promise("law-4")
+async def test_what_is_held_comes_to_stand_in_no_sink_before_it_is_back(tmp_path: Path) -> None:
+    """A bridge that was away holds what its snapshot knows; of the sink somebody removed a part of that meanwhile."""
+    clock, vms, out = FakeClock(), MemoryRegistry(WEB, API), sink()
+    async with writing(clock, out, tmp_path, vms=vms):
+        await clock.advance(10)
+    vms.set(service("shop/web", *hosts(1)))
+    out.store.edit(ONLY, WEB_0, encode(WEB.endpoints[:2]))
+    out.store.remove(ONLY, key("shop/api#0"))
+    out = sink(out.store)
+    async with writing(clock, out, tmp_path, vms=vms) as run:
+        await clock.advance(60)
+        assert run.endpoints("shop/web") == [hosts(1)[0], *(f"{one}?" for one in hosts(3)[1:])]
+        assert run.endpoints("shop/api") == [f"{one}?" for one in hosts(2, net="10.1")]
+        assert (out.writes, exported(run).state) == ([], State.IN_STEP)
+        vms.set(service("shop/web", endpoint("10.0.0.1:80", weight=3)))  # its record is rewritten
+        await clock.advance(1)
+        assert (made(out), said(out.store)) == (["put shop/web#0"], {"shop/web": hosts(2)})
+        vms.set(WEB, API)
+        await clock.advance(1)
+        assert said(out.store) == {"shop/api": hosts(2, net="10.1"), "shop/web": hosts(3)}
 
 
 async def test_a_conflict_waits_for_the_next_observation() -> None:
