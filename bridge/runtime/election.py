@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
@@ -48,6 +48,11 @@ class Alone:
     def shelf(self) -> Shelf | None:
         """Decisions are kept in the state folder."""
         return None
+
+    @property
+    def lasting(self) -> Mapping[str, bytes]:
+        """What has to stand in the state folder for a restart to be known again, by file."""
+        return {FILE: f"{self._deployment}\n".encode()}
 
     async def terms(self) -> AsyncIterator[Term]:
         """One term without end."""

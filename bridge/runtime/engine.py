@@ -17,7 +17,7 @@ from bridge.merge import Catalog, Input, Inputs, merge
 from bridge.model import Services, SourceName
 from bridge.runtime.clock import Alarm
 from bridge.runtime.decisions import Decisions
-from bridge.runtime.election import Elector, Leadership
+from bridge.runtime.election import Alone, Elector, Leadership
 from bridge.runtime.exported import Exported
 from bridge.runtime.garbage import Garbage
 from bridge.runtime.intake import Intake
@@ -133,7 +133,7 @@ class Engine:
         self._waited = False
         self._running = False
         self._previous: tuple[Inputs, Catalog] | None = None
-        self._snapshots = Snapshots(settings.snapshot, clock)
+        self._snapshots = Snapshots(settings.snapshot, clock, elector.lasting if isinstance(elector, Alone) else {})
         self._intakes: dict[SourceName, Intake] = {}
         self.decisions = Decisions(shelf(elector, settings.snapshot), clock)
         self.garbage = Garbage(clock)

@@ -1,4 +1,7 @@
-"""What survives the process: the last believed view of each source, one file each, in a folder of one bridge."""
+"""What survives the process: the last believed view of each source, one file each, in a folder of one bridge.
+
+A folder that somebody deletes, or empties, comes back a little later.
+"""
 
 import asyncio
 import contextlib
@@ -7,7 +10,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -32,6 +35,8 @@ AGAIN = 300.0
 """Seconds after which an unchanged view is written again, so that its age on disk says that it is still the truth."""
 
 _BREATHE = 20  # services that are encoded before the event loop may have the interpreter
+_LOCK = "lock"
+_NO_FILES: Mapping[str, bytes] = {}
 
 _log = structlog.get_logger("bridge.snapshot")
 
@@ -56,9 +61,11 @@ class Snapshot:
 class Snapshots:
     """The folder; without one nothing survives, which is not an error."""
 
-    def __init__(self, folder: Path | None, clock: Clock) -> None:
+    def __init__(self, folder: Path | None, clock: Clock, beside: Mapping[str, bytes] = _NO_FILES) -> None:
+        """`beside` is what else has to stand in the folder beside a view, by file; what is there already is kept."""
         self._folder = folder
         self._clock = clock
+        self._beside = beside
         self._lock: int | None = None
         self._pause = PAUSE
         self._written: dict[SourceName, tuple[Services, float]] = {}  # and when, monotonic
@@ -143,7 +150,8 @@ class Snapshots:
             return
         for view in views:
             services, when = self._written.get(view.source, (None, 0.0))
-            if services is not view.services or at_end or self._clock.now() - when >= AGAIN:
+            old = services is not view.services or self._clock.now() - when >= AGAIN
+            if old or at_end or not self._path(view.source).exists():
                 yield view
 
     def _write(self, view: View, breathe: bool) -> None:
@@ -154,13 +162,15 @@ class Snapshots:
     def _write_alone(self, view: View, breathe: bool) -> None:
         path, began = self._path(view.source), time.perf_counter()
         try:
-            if self._lock is None:
+            if self._lock is None or not _locks(path.parent, self._lock):
+                self._unlock()  # the folder is gone, and its lock with it: it is made and locked anew
                 self.open()
+            for name, content in self._beside.items():
+                if not (path.parent / name).exists():
+                    replace(path.parent / name, [content])
             replace(path, _slowly(form.encode(view.source, view.wall, view.services), breathe))
         except OSError as error:
             self.failures += 1
-            if isinstance(error, FileNotFoundError):
-                self._unlock()  # the folder is gone, and its lock with it: it is made and locked anew
             self._fails(
                 f"write {view.source}", path, f"cannot be written: {_why(error)}; tried again every few seconds"
             )
@@ -206,8 +216,7 @@ def _slowly(pieces: Iterable[bytes], breathe: bool) -> Iterator[bytes]:
 
 
 def _lock(folder: Path) -> int:
-    path = folder / "lock"
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -224,6 +233,14 @@ def _lock(folder: Path) -> int:
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
     return file
+
+
+def _locks(folder: Path, file: int) -> bool:
+    """Whether the lock of that open file is the one of the folder as it is now."""
+    try:
+        return os.path.samestat((folder / _LOCK).stat(), os.fstat(file))
+    except OSError:
+        return False
 
 
 def _why(error: OSError) -> str:

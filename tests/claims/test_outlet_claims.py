@@ -1,13 +1,14 @@
 """Who writes a target: claims, terms, tombstones, and those who come before and after."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from bridge.adapter import Claim
 from bridge.errors import Unavailable
 from bridge.kit.mark import Mark
-from bridge.runtime.election import Term
+from bridge.runtime.election import AloneSettings, Term
 from bridge.runtime.exported import State
 from bridge.testing.clock import FakeClock
 from bridge.testing.memory import MemoryRegistry
@@ -55,6 +56,24 @@ async def test_of_two_bridges_with_one_owner_the_second_stops_writing_and_says_s
             assert (second.writes, second.claims) == ([], [])
             assert exported(one).state is State.IN_STEP
             assert said(store) == {"shop/web": hosts(3)}
+
+
+@pytest.mark.promise("R-19", "R-31")
+async def test_a_bridge_whose_state_folder_was_deleted_while_it_ran_is_known_again_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    clock, store, vms, folder = FakeClock(), Store(), MemoryRegistry(WEB), tmp_path / "state"
+    first = AloneSettings().open(clock, folder)
+    async with writing(clock, sink(store, Mark("prod", first.deployment)), folder, elector=first, vms=vms):
+        await clock.advance(10)
+        folder.rename(tmp_path / "gone")
+    second = AloneSettings().open(clock, folder)
+    assert second.deployment == first.deployment
+    vms.set(WEB, API)
+    out = sink(store, Mark("prod", second.deployment))
+    async with writing(clock, out, folder, elector=second, vms=vms):
+        await clock.advance(1)  # and not a minute
+        assert made(out) == ["put shop/api#0"]
 
 
 @pytest.mark.promise("R-19")

@@ -190,16 +190,36 @@ def test_a_folder_that_cannot_be_made_is_a_problem_and_the_bridge_runs_on(tmp_pa
 
 
 @pytest.mark.promise("R-31")
-def test_a_folder_that_somebody_deletes_is_made_again_and_is_no_other_bridges(tmp_path: Path) -> None:
-    snapshots = opened(tmp_path / "state")
-    shutil.rmtree(tmp_path / "state")
-    snapshots.write_now([View(VMS, VIEW, 0.0)])
-    assert "cannot be written: No such file or directory" in str(snapshots.problems()[0])
-    snapshots.write_now([View(VMS, VIEW, 0.0)])
+@pytest.mark.parametrize("empties", [False, True])
+async def test_a_folder_that_somebody_deletes_or_empties_comes_back_as_it_was(tmp_path: Path, empties: bool) -> None:
+    folder = tmp_path / "state"
+    snapshots = Snapshots(folder, FakeClock(), {"name": b"one"})
+    snapshots.open()
+    await snapshots.write([View(VMS, VIEW, 0.0)])
+    (folder / "name").write_bytes(b"another")  # what is there stays
+    shutil.copytree(folder, tmp_path / "before")
+    await snapshots.write([View(VMS, VIEW, 0.0)])
+    assert snapshots.writes == 1
+    shutil.rmtree(folder)
+    if empties:
+        folder.mkdir()
+    await snapshots.write([View(VMS, VIEW, 0.0)])
     assert snapshots.problems() == ()
-    assert (tmp_path / "state" / "vms.snapshot").exists()
+    assert sorted(one.name for one in folder.iterdir()) == ["lock", "name", "vms.snapshot"]
+    assert (folder / "name").read_bytes() == b"one"
+    assert (folder / "vms.snapshot").read_bytes() == (tmp_path / "before" / "vms.snapshot").read_bytes()
     with pytest.raises(ConfigError, match="is used by another bridge"):
-        opened(tmp_path / "state")
+        opened(folder)
+
+
+@pytest.mark.promise("R-31")
+def test_a_folder_that_another_bridge_took_meanwhile_is_left_to_it(tmp_path: Path) -> None:
+    first = opened(tmp_path / "state")
+    shutil.rmtree(tmp_path / "state")
+    second = opened(tmp_path / "state")
+    first.write_now([View(VMS, VIEW, 0.0)])
+    assert "is used by another bridge" in str(first.problems()[0])
+    assert second.read(VMS, policy()) is None
 
 
 def test_a_second_bridge_on_the_same_folder_is_told_who_has_it(tmp_path: Path) -> None:
