@@ -5,6 +5,7 @@ A child that cannot be understood is one problem and keeps what it said last, fo
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from adapters.zookeeper.dialects.dialect import Child, ChildKey, Dialect, Instance, Part, Written
@@ -84,14 +85,21 @@ def take(dialect: Dialect, children: Iterable[Child], before: Members) -> Member
     return members
 
 
-def tell(dialect: Dialect, members: Members, scope: Scope, mark: Mark | None) -> Told:
-    """What the members say; `mark` is ours, None where nothing is written.
+def tell(
+    dialect: Dialect,
+    members: Members,
+    scope: Scope,
+    mark: Mark | None,
+    documents: Mapping[ChildKey, Part] = MappingProxyType({}),
+) -> Told:
+    """What the members say, and `documents` of them; `mark` is ours, None where nothing is written.
 
     Ours are read back as we wrote them, whatever others' weights and overrides make of them.
     """
-    joined = dialect.join({name: member.part for name, member in members.items() if member.part is not None})
+    parts = {name: member.part for name, member in members.items() if member.part is not None}
+    joined = dialect.join({**parts, **documents})
     own = {name for name, member in members.items() if mark is not None and mark.owns(member.stamp)}
-    said = dialect.join({name: part for name in own if (part := members[name].part) is not None}).endpoints
+    said = dialect.join({name: parts[name] for name in own if name in parts}).endpoints
     ours = _Ours(dialect, scope)
     others: list[Aged] = []
     problems = [Problem("record", scope.path, remark, scope.service) for remark in joined.remarks]

@@ -10,8 +10,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from adapters.zookeeper.access import Access
 from adapters.zookeeper.clashes import APART, Use, clash
-from adapters.zookeeper.dialects import known
+from adapters.zookeeper.dialects import dubbo_documents, known
 from adapters.zookeeper.dialects.dialect import Dialect, PortNames, Written
+from adapters.zookeeper.documents import Documents
 from adapters.zookeeper.mirror import Mirror
 from adapters.zookeeper.paths import Mapped, Tree
 from adapters.zookeeper.reach import ReachSettings
@@ -37,10 +38,22 @@ from bridge.kit.settings import (
 )
 from bridge.model import Locality
 
+DUBBO: Final = "/dubbo"
+"""Where Dubbo keeps what it has besides instances of applications."""
+
 LONGEST: Final = 40.0
 """Seconds that a server gives at most, with its default tick, to those who register there."""
 
 Word = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+def _plain(path: str) -> str:
+    Tree.of(path, Mapped("dubbo", "root"))
+    return path
+
+
+Plain = Annotated[Word, AfterValidator(_plain)]
+"""A path without variables."""
 
 
 class PortsSettings(Strict):
@@ -58,6 +71,10 @@ class PortsSettings(Strict):
 class DubboSettings(Strict):
     """Which of Dubbo's providers are meant; all, where nothing is said."""
 
+    root: Plain | None = Field(
+        default=None,
+        description="where Dubbo keeps its configuration, metadata and mappings; /dubbo, or where its interfaces stand",
+    )
     protocol: Word = Field(default="dubbo", description="the name of a port that none is given")
     group: Word | None = Field(default=None, description="that of the providers")
     version: Word | None = Field(default=None, description="that of the providers")
@@ -70,10 +87,9 @@ class DubboExportSettings(DubboSettings):
     """What providers that are written serve: consumers see those of their own group and version only."""
 
     interfaces: Several[Word] = Field(default=(), description="of an application, the interfaces that it serves")
-    root: Word = Field(default="/dubbo", description="where Dubbo keeps its metadata and mappings")
 
     def options(self) -> known.Options:
-        return super().options()._replace(interfaces=self.interfaces, root=self.root)
+        return super().options()._replace(interfaces=self.interfaces, root=self.root or DUBBO)
 
 
 _Settings = TypeVar("_Settings")
@@ -134,6 +150,15 @@ class TreeSettings(PlaceSettings):
             self.dialect, dubbo.options()._replace(names=self.ports.value(), listener=self.listener or "")
         )
 
+    @property
+    def documents(self) -> str | None:
+        """The folder in which documents say something of what is read; None where there is none."""
+        if not self.dialect.startswith("dubbo"):
+            return None
+        above = self.path.rpartition("/")[0] if self.dialect == "dubbo" else DUBBO
+        root = (self.dubbo.root if self.dubbo is not None else None) or above
+        return None if set(root) & set("{*") else f"{root}/{dubbo_documents.FOLDER}"
+
     @model_validator(mode="after")
     def _understood(self) -> Self:
         if self.listener is not None and self.dialect != "kafka":
@@ -191,11 +216,15 @@ class Settings(RegistrySettings, ReachSettings):
         """Without a mark nothing is known as ours, and nothing is written."""
         access, mark = self.access(), kit.mark
         read = [Mirror(one.tree, one.dialect, founded=one.founded) for one in self._read()]
+        folders = {number: one.documents for number, one in enumerate(self.trees) if one.documents is not None}
+        made = {folder: Documents(folder) for folder in folders.values()}
+        documents = {number: made[folder] for number, folder in folders.items()}
         targets = self._targets(access, mark) if mark is not None else ()
         written = {one: Trees([one.mirror], Locality(), "", one.mark) for one in targets}
         place = f"zookeeper {self.hosts}"
-        whole = Trees(read, self.locality.value(), self.network, mark)
-        return ZooKeeper(place, access, Telling(place, read, whole, mark, written), kit.clock)
+        whole = Trees(read, self.locality.value(), self.network, mark, documents)
+        beside = [one.mirror for one in made.values()]
+        return ZooKeeper(place, access, Telling(place, read, whole, mark, written, beside=beside), kit.clock)
 
     def _targets(self, access: Access, mark: Mark) -> Iterator[TreeTarget]:
         for one in self.export:

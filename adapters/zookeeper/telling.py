@@ -1,6 +1,6 @@
 """What is told of a ZooKeeper: a whole view of what its mirrors have, or why there is none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
 from typing import Final
@@ -31,8 +31,13 @@ class Telling:
         trees: Trees,
         mark: Mark | None = None,
         written: Mapping[TreeTarget, Trees] = MappingProxyType({}),
+        *,
+        beside: Sequence[Mirror] = (),
     ) -> None:
-        """`trees` are those that are read, as a whole; so is each of those that are written."""
+        """`trees` are those that are read, as a whole; so is each of those that are written.
+
+        `beside` is what says something of them and is not missed.
+        """
         self.targets = tuple(written)
         ephemeral = frozenset(one.target for one in written if one.ephemeral)
         self.whole = Whole(trees, {one.target: of for one, of in written.items()}, ephemeral)
@@ -42,11 +47,12 @@ class Telling:
         self._mark = mark
         self._claims = claims.mirror()
         self._trees = (*read, *(one.mirror for one in written))
+        self._beside = tuple(beside)
         self._held: Table[Target, Held] = Table()
 
     @property
     def mirrors(self) -> tuple[Mirror, ...]:
-        return (*self._trees, self._claims)
+        return (*self._trees, *self._beside, self._claims)
 
     def refused(self) -> BridgeError | None:
         """Why nothing at all can be read over a connection that is there, which is no view."""
@@ -78,7 +84,7 @@ class Telling:
         self._hold(standing)
         ours = () if self._mark is None else (self._mark.owner, *self._mark.former)
         clashing = chain.from_iterable(of_others(one, standing, ours) for one in self.targets)
-        told = bounded(chain(restored, clashing, self.whole.problems()), SHOWN, self._place)
+        told = bounded(chain(restored, clashing, self._unheeded(), self.whole.problems()), SHOWN, self._place)
         others = (
             () if self.targets else tuple((one.target, one.claim) for one in standing if one.claim.owner not in ours)
         )
@@ -97,6 +103,12 @@ class Telling:
             its: tuple[Claim, ...] = claims.of_target(standing, self._mark, one.target)
             if before is None or before.holdings is not holdings or before.claims != its:
                 self._held = self._held.with_({one.target: Held(holdings, its)})
+
+    def _unheeded(self) -> Iterator[Problem]:
+        """What of the documents beside the trees cannot be read, which keeps nobody from believing the trees."""
+        for mirror in self._beside:
+            for path, failure in sorted(mirror.failures.items()):
+                yield Problem("unheeded", shown(path), self._remedy(failure))
 
     def _unread(self, mirror: Mirror) -> list[Unread]:
         """What of a tree cannot be read, its root first: a level of it or a service, whatever of that it is."""

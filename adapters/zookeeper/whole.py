@@ -1,9 +1,12 @@
 """What all trees say, put together at the cost of what changed: the services of others, and what we hold."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from adapters.zookeeper import members
+from adapters.zookeeper.documents import Documents
 from adapters.zookeeper.members import OF_ANOTHER, Members, Revision, Scope, Told
 from adapters.zookeeper.mirror import Mirror
 from adapters.zookeeper.paths import Found, distinct
@@ -17,16 +20,29 @@ Where = tuple[int, str]
 
 
 class _Known(NamedTuple):
+    """`heeds` are the names of the documents that may say something of it."""
+
     found: Found
     members: Members
     told: Told
+    heeds: frozenset[str] = frozenset()
 
 
 class Trees:
     """Several trees as one view of their services; `touched` are the names of those that may say something else."""
 
-    def __init__(self, mirrors: Sequence[Mirror], locality: Locality, network: str, mark: Mark | None) -> None:
-        """`locality` and `network` are those of what does not say its own; `mark` is ours, None without one."""
+    def __init__(
+        self,
+        mirrors: Sequence[Mirror],
+        locality: Locality,
+        network: str,
+        mark: Mark | None,
+        documents: Mapping[int, Documents] = MappingProxyType({}),
+    ) -> None:
+        """`locality` and `network` are those of what does not say its own; `mark` is ours, None without one.
+
+        `documents` are those beside a tree, by its number; several trees may have the same.
+        """
         self.touched: dict[ServiceName, None] = {}
         self._mirrors = mirrors
         self._locality = locality
@@ -34,9 +50,16 @@ class Trees:
         self._mark = mark
         self._known: dict[Where, _Known] = {}
         self._of: dict[ServiceName, set[Where]] = {}
+        self._documents = documents
+        self._heeding: dict[tuple[Documents, str], set[Where]] = {}
 
     def updates(self) -> Iterator[None]:
-        """Take up what changed in the mirrors, a service in each step."""
+        """Take up what changed in the mirrors, a service or a document in each step."""
+        for documents in dict.fromkeys(self._documents.values()):
+            for name in documents.updates():
+                for number, path in self._heeding.get((documents, name), ()):
+                    self._mirrors[number].changed.add(path)
+                yield
         for number, mirror in enumerate(self._mirrors):
             for path in sorted(mirror.changed):
                 self._look((number, path), mirror)
@@ -58,6 +81,10 @@ class Trees:
         """Those of the trees themselves."""
         for mirror in self._mirrors:
             yield from (mirror.problems[path] for path in sorted(mirror.problems))
+        for documents in dict.fromkeys(self._documents.values()):
+            for name, problem in documents.problems():
+                if them := self._heeding.get((documents, name)):
+                    yield replace(problem, service=self._alone(them))
 
     def _look(self, where: Where, mirror: Mirror) -> None:
         """Read one service's node again."""
@@ -66,10 +93,17 @@ class Trees:
         if node is None:
             if before is not None:
                 self._forget(before.found.service, where)
+                self._heed(where, before.heeds, frozenset())
             return
         found, known = node.found, before.members if before is not None else {}
         read = members.take(mirror.dialect, node.children.values(), known)
-        self._known[where] = _Known(found, read, members.tell(mirror.dialect, read, self._scope(found), self._mark))
+        heeds, said = frozenset[str](), {}
+        if (documents := self._documents.get(where[0])) is not None:
+            heeds = mirror.dialect.heeds(found.node, (member.part for member in read.values()))
+            said = documents.parts(heeds)
+            self._heed(where, before.heeds if before is not None else frozenset(), heeds)
+        told = members.tell(mirror.dialect, read, self._scope(found), self._mark, said)
+        self._known[where] = _Known(found, read, told, heeds)
         self._of.setdefault(found.service, set()).add(where)
         self.touched[found.service] = None
 
@@ -78,6 +112,21 @@ class Trees:
         if not self._of[name]:
             del self._of[name]
         self.touched[name] = None
+
+    def _heed(self, where: Where, before: frozenset[str], now: frozenset[str]) -> None:
+        """A node heeds other documents than before."""
+        for name in before - now:
+            them = self._heeding[self._documents[where[0]], name]
+            them.discard(where)
+            if not them:
+                del self._heeding[self._documents[where[0]], name]
+        for name in now - before:
+            self._heeding.setdefault((self._documents[where[0]], name), set()).add(where)
+
+    def _alone(self, places: Iterable[Where]) -> ServiceName | None:
+        """The service of all these nodes, None when they are of several."""
+        names = {self._known[where].found.service for where in places}
+        return names.pop() if len(names) == 1 else None
 
     def _scope(self, found: Found) -> Scope:
         place = Locality(*(own or base for own, base in zip(found.locality, self._locality, strict=True)))

@@ -9,6 +9,7 @@ from adapters.zookeeper.dialects.dialect import Dialect, PortNames, Spelled
 from adapters.zookeeper.dialects.dubbo import Dubbo
 from adapters.zookeeper.dialects.nerve import Nerve
 from adapters.zookeeper.dialects.words import MAX_DATA
+from adapters.zookeeper.documents import Documents
 from adapters.zookeeper.members import OF_ANOTHER
 from adapters.zookeeper.mirror import JAVA_LIMIT, Mirror
 from adapters.zookeeper.operations import NO_AUTH, NO_NODE, Children, Get
@@ -38,12 +39,20 @@ def children(of: Mirror, path: str) -> list[str]:
 
 
 class Seen:
-    """Mirrors of one server, and the services that they come to."""
+    """Mirrors of one server, and the services that they come to; with documents, those beside each of them."""
 
-    def __init__(self, znodes: Znodes, *mirrors: Mirror, mark: Mark | None = None, place: Locality = NOWHERE) -> None:
+    def __init__(
+        self,
+        znodes: Znodes,
+        *mirrors: Mirror,
+        mark: Mark | None = None,
+        place: Locality = NOWHERE,
+        documents: Documents | None = None,
+    ) -> None:
         self.znodes = znodes
-        self.mirrors = mirrors
-        self.whole = Whole(Trees(mirrors, place, "", mark), {})
+        beside = {} if documents is None else dict.fromkeys(range(len(mirrors)), documents)
+        self.mirrors = (*mirrors, *(one.mirror for one in set(beside.values())))
+        self.whole = Whole(Trees(mirrors, place, "", mark, beside), {})
 
     def look(self) -> dict[str, list[str]]:
         """Every service, and its endpoints."""

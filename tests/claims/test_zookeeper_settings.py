@@ -55,6 +55,24 @@ addresses: [10.20.0.0/16]
 
 
 @pytest.mark.parametrize(
+    ("tree", "folder"),
+    [
+        ("path: '/dubbo/{name}', dialect: dubbo", "/dubbo/config/dubbo"),
+        ("path: '/dubbo/com.ex.Foo', name: foo, dialect: dubbo", "/dubbo/config/dubbo"),
+        ("path: '/test/{name}', dialect: dubbo", "/test/config/dubbo"),
+        ("path: '/test/{name}', dialect: dubbo, dubbo: {root: /dubbo}", "/dubbo/config/dubbo"),
+        ("path: '/{env}/{name}', labels: [env], dialect: dubbo", None),
+        ("path: '/{env}/{name}', labels: [env], dialect: dubbo, dubbo: {root: /dubbo}", "/dubbo/config/dubbo"),
+        ("path: '/services/{name}', dialect: dubbo-app", "/dubbo/config/dubbo"),
+        ("path: '/services/{name}', dialect: dubbo-app, dubbo: {root: /test}", "/test/config/dubbo"),
+        ("path: '/services/{name}', dialect: spring", None),
+    ],
+)
+def test_documents_stand_below_dubbos_own_root(tree: str, folder: str | None) -> None:
+    assert settings(SMALL + f"trees: [{{{tree}}}]\n").trees[0].documents == folder
+
+
+@pytest.mark.parametrize(
     ("hosts", "read"),
     [
         ("zk1", "zk1:2181"),
@@ -110,6 +128,10 @@ def test_hosts_are_read_as_zookeeper_writes_them(hosts: str, read: str) -> None:
         (SMALL + EXPORT.format("dialect: curator, encoded: true"), "`encoded` is about Nerve's names; remove it"),
         (SMALL + EXPORT.format("dialect: dubbo-app"), "says what it serves; write `dubbo: {interfaces: [...]}`"),
         (SMALL + EXPORT.format("dialect: nerve, dubbo: {}"), "`dubbo` is about dialects of Dubbo's"),
+        (
+            SMALL + "trees: [{path: '/s/{name}', dialect: dubbo, dubbo: {root: dubbo}}]\n",
+            "trees[0].dubbo.root: 'dubbo' is not a path",
+        ),
         (
             SMALL + EXPORT.format("dialect: nerve").replace("/s/{name}", "/s/{zone}/{name}"),
             "export[0]: {zone} of the path says nothing",

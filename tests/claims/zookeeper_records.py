@@ -70,6 +70,53 @@ DUBBO_NAME = (
 )
 """The same as the znode is called, by Java's `URLEncoder`."""
 
+DUBBO_WEIGHT = """configs:
+- addresses:
+  - 10.0.0.1:20880
+  enabled: true
+  parameters:
+    weight: 300
+  side: provider
+  type: weight
+enabled: true
+key: com.ex.Foo:1.0.0:g
+scope: service
+"""
+"""A weight as dubbo-admin 0.x stores it: `OverrideUtils.weightDTOtoConfig` and `OverrideServiceImpl.insertConfig`, by
+SnakeYAML's `dumpAsMap`. What Dubbo before 3 heeds, whatever the key; 3.3 is particular about the key's colons.
+"""
+
+DUBBO_DISABLED = """configVersion: v2.7
+configs:
+- addresses:
+  - 0.0.0.0
+  parameters:
+    disabled: true
+  providerAddresses:
+  - 10.0.0.1:20880
+  side: consumer
+enabled: true
+key: g/com.ex.Foo:1.0.0
+scope: service
+"""
+"""A provider that is disabled, as dubbo-admin 0.6 stores what is typed into it (`OverrideServiceImpl.saveOverride`)."""
+
+DUBBO_OF_APPLICATION = """---
+# all that the application provides
+configVersion: v2.7
+scope: application
+key: shop
+enabled: true
+configs:
+- addresses: ["0.0.0.0:20880"]
+  side: provider
+  parameters:
+    disabled: true
+    weight: 1000
+...
+"""
+"""The form of Dubbo's own pages on configuration rules, by hand, with the marks of a document."""
+
 KAFKA = {
     "version": 5,
     "host": "h1",

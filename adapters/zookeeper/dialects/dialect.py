@@ -6,13 +6,15 @@ what they say, for what one child says of another (weights, overrides). It write
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import ClassVar, Final, NamedTuple
 
 from bridge.kit.mark import Stamp
 from bridge.model import Endpoint, Health, Port
+
+DOCUMENTS: Final = "documents"
 
 _NUMBER: Final = re.compile(r"[0-9]{10}", re.ASCII)
 
@@ -171,6 +173,13 @@ class Dialect(ABC):
     def join(self, parts: Mapping[ChildKey, Part]) -> Joined:
         """All members of a service together."""
         return Joined({key: part.endpoint for key, part in parts.items() if isinstance(part, Instance)})
+
+    def heeds(self, node: str, parts: Iterable[Part]) -> frozenset[str]:
+        """The names of the documents beside a tree that may say something of a service of that node, which says so.
+
+        What they say joins the parts, under keys of the branch DOCUMENTS.
+        """
+        return frozenset()
 
     def stamp(self, child: Child) -> Stamp | None:
         """The mark of the bridge that wrote a child, its key the `Said.stem`; found in what cannot be read too."""

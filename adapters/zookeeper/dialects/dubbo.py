@@ -4,12 +4,12 @@ A change is another URL, and so another child. The port is named by its protocol
 consumer without anybody to call, so that what is written is parsed by Dubbo's own rules.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from math import gcd
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from adapters.zookeeper.dialects import dubbo_url, overrides, pairs, words
+from adapters.zookeeper.dialects import dubbo_documents, dubbo_url, overrides, pairs, words
 from adapters.zookeeper.dialects.dialect import (
     Branch,
     Child,
@@ -23,16 +23,16 @@ from adapters.zookeeper.dialects.dialect import (
     Spelled,
     Written,
 )
+from adapters.zookeeper.dialects.dubbo_documents import Document
 from adapters.zookeeper.dialects.dubbo_url import ANY_HOST, Url
-from adapters.zookeeper.dialects.overrides import Override
+from adapters.zookeeper.dialects.overrides import DEFAULT_WEIGHT, Address, Override, Provider, ServiceKey
 from bridge.adapter import RecordKey
 from bridge.kit import mark
 from bridge.kit.mark import FORMAT, Stamp
-from bridge.model import Endpoint, Health, Port
+from bridge.model import Endpoint, Port
 
 PROVIDERS: Final = "providers"
 CONFIGURATORS: Final = "configurators"
-DEFAULT_WEIGHT: Final = 100
 TOLD: Final = ("application", "group", "version")
 """Parameters that become metadata of what a bridge did not write."""
 
@@ -41,7 +41,7 @@ TOLD: Final = ("application", "group", "version")
 class ProviderInstance(Instance):
     """`shut` says that the URL itself takes it out, which no override undoes."""
 
-    provider: overrides.Provider
+    provider: Provider
     shut: bool
 
 
@@ -70,24 +70,27 @@ class Dubbo(Written):
         said = url.params
         if url.protocol == "empty" or said.get("category", PROVIDERS) != PROVIDERS:
             return None
-        provider = overrides.Provider(
-            words.host(url.host),
-            words.port(url.port),
-            said.get("group", ""),
-            said.get("version", ""),
+        where = Address(words.host(url.host), words.port(url.port))
+        if where.host == ANY_HOST:
+            raise ValueError(f"{ANY_HOST} is nobody's address")
+        service = ServiceKey(
+            *map(sys.intern, (said.get("interface", url.path), said.get("version", ""), said.get("group", "")))
+        )
+        if not self._asked(self.group, service.group) or not self._asked(self.version, service.version):
+            return None
+        provider = Provider(
+            where,
+            service,
+            sys.intern(said.get("application", "")),
             words.number_of(said["weight"], "weight", 0, overrides.MAX_WEIGHT) if "weight" in said else None,
             said["disabled"] == "true" if "disabled" in said else None,
         )
-        if provider.host == ANY_HOST:
-            raise ValueError(f"{ANY_HOST} is nobody's address")
-        if not self._asked(self.group, provider.group) or not self._asked(self.version, provider.version):
-            return None
         stamp = _stamp(url)
         found = pairs.read({key: dubbo_url.value_of(one) for key, one in said.items() if _is_pair(key)}, weighs=False)
         told = {} if stamp else {key: said[key] for key in TOLD if said.get(key)}
         endpoint = Endpoint(
-            provider.host,
-            words.one_port(url.protocol, provider.port),
+            where.host,
+            words.one_port(url.protocol, where.port),
             None,
             found.locality,
             found.network,
@@ -99,21 +102,29 @@ class Dubbo(Written):
         return ProviderInstance(endpoint, provider=provider, shut=shut)
 
     def join(self, parts: Mapping[ChildKey, Part]) -> Joined:
-        """With the overrides; weights are the smallest whole numbers of one proportion, the default 100 among them."""
-        said = [part for _, part in sorted(parts.items()) if isinstance(part, Override)]
-        judged = {
-            key: (part, overrides.apply(part.provider, said))
-            for key, part in parts.items()
-            if isinstance(part, ProviderInstance)
-        }
-        weights = {key: DEFAULT_WEIGHT if to.weight is None else to.weight for key, (_, to) in judged.items()}
-        unit = gcd(DEFAULT_WEIGHT, *weights.values())
-        endpoints = {}
-        for key, (part, to) in judged.items():
-            out = part.shut or to.disabled or weights[key] == 0
-            weight = min(max(weights[key] // unit, 1), words.MAX_WEIGHT)
-            endpoints[key] = replace(part.endpoint, weight=weight, health=Health.DRAINING if out else None)
-        return Joined(endpoints)
+        """With the overrides, in Dubbo's order: a provider's own, then those below `configurators`, then consumers'."""
+        old = [part for _, part in sorted(parts.items()) if isinstance(part, Override)]
+        documents = sorted((part for part in parts.values() if isinstance(part, Document)), key=dubbo_documents.order)
+        judged = {}
+        for key, part in parts.items():
+            if not isinstance(part, ProviderInstance):
+                continue
+            its = [one for one in documents if dubbo_documents.is_about(one, part.provider)]
+            said = part.provider
+            for layer in (*(one.provider for one in its), old, *(one.consumer for one in its)):
+                said = overrides.apply(said, layer)
+            judged[key] = part.endpoint, said._replace(disabled=part.shut or said.disabled)
+        return Joined(overrides.told(judged))
+
+    def heeds(self, node: str, parts: Iterable[Part]) -> frozenset[str]:
+        """The documents of its versions and groups, and of the applications that provide it."""
+        them = [part.provider for part in parts if isinstance(part, ProviderInstance)]
+        services = {(one.service.version, one.service.group) for one in them}
+        applications = {one.application for one in them if one.application}
+        return frozenset(
+            [dubbo_documents.of_service(node, *one) for one in services]
+            + [dubbo_documents.of_application(one) for one in applications]
+        )
 
     def stamp(self, child: Child) -> Stamp | None:
         try:

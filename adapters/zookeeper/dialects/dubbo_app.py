@@ -5,13 +5,15 @@ is written is of that type, so that no instance needs to be asked; the znode, an
 application, stand `beside` the instances and have to be there before them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import md5
 from typing import Any, ClassVar, Final
 
-from adapters.zookeeper.dialects import pairs, payloads, words
-from adapters.zookeeper.dialects.dialect import Beside, Instance, Part, Places, Said, Spelled
+from adapters.zookeeper.dialects import dubbo_documents, overrides, pairs, payloads, words
+from adapters.zookeeper.dialects.dialect import Beside, ChildKey, Instance, Joined, Part, Places, Said, Spelled
+from adapters.zookeeper.dialects.dubbo_documents import Document
+from adapters.zookeeper.dialects.overrides import Address, Provider, ServiceKey
 from bridge.kit.place import excerpt
 from bridge.model import Endpoint, Port
 
@@ -45,6 +47,27 @@ class DubboApp(payloads.Payloads):
         return Instance(
             replace(endpoint, ports=ports, locality=found.locality, network=found.network, metadata=found.metadata)
         )
+
+    def join(self, parts: Mapping[ChildKey, Part]) -> Joined:
+        """With what the application's document has its providers say of all their services, as their metadata do."""
+        joined = super().join(parts)
+        documents = [part for part in parts.values() if isinstance(part, Document)]
+        if not documents:
+            return joined
+        said = [one for document in documents for one in document.provider if not one.services]
+        judged = {
+            key: (endpoint, overrides.apply(Provider(Address(*endpoint.id), ServiceKey("")), said))
+            for key, endpoint in joined.endpoints.items()
+        }
+        remarks = [
+            f"{document.name}: {at}: names some services, and an instance has all of them; it is not applied"
+            for document in documents
+            for at in document.narrow
+        ]
+        return Joined(overrides.told(judged), (*joined.remarks, *remarks))
+
+    def heeds(self, node: str, parts: Iterable[Part]) -> frozenset[str]:
+        return frozenset([dubbo_documents.of_application(node)])
 
     def metadata(self, endpoint: Endpoint) -> dict[str, str]:
         served = [{"port": port.number, "protocol": port.name} for port in endpoint.ports]

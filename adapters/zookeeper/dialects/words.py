@@ -10,7 +10,7 @@ from typing import Any
 
 from bridge.adapter import RecordKey
 from bridge.errors import ConfigError
-from bridge.kit import address, strict_json
+from bridge.kit import address, strict_json, strict_yaml
 from bridge.kit.mark import Stamp
 from bridge.kit.place import excerpt
 from bridge.model import Locality, Metadata, Port
@@ -51,6 +51,14 @@ def json_value(text: str) -> Any:
         return strict_json.read(text, _DATA, MAX_DEPTH)
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON: {error.msg}") from None
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+def yaml_value(text: str) -> Any:
+    """The value of a YAML text, as `strict_yaml` reads it, which is not very deep."""
+    try:
+        return strict_yaml.read(text, _DATA, MAX_DEPTH)
     except ConfigError as error:
         raise ValueError(str(error)) from None
 

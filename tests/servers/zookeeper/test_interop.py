@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from kazoo.recipe.party import Party, ShallowParty
@@ -158,6 +159,40 @@ async def test_a_consumer_of_dubbo_calls_whom_it_finds_by_what_is_written(
         await until_called("hello bridge")
         await wrote.say(Service.of(WEB.name, []))
         await until_called()
+
+
+async def test_whom_a_consumer_of_dubbo_calls_no_more_by_a_document_is_draining_here(
+    fleet: Fleet, hand: Hand, root: str
+) -> None:
+    ports = {"one": free_port(), "two": free_port()}
+    for port in ports.values():
+        url = f"dubbo://127.0.0.1:{port}/Greeter?interface=Greeter&group=g&version=1.0.0"
+        await hand.make(f"{root}/Greeter/providers/{quote_plus(url)}")
+    document = f"{root}/config/dubbo/Greeter:1.0.0:g.configurators"
+    entry = f"{{side: consumer, providerAddresses: ['127.0.0.1:{ports['one']}'], parameters: {{disabled: true}}}}"
+    read = settings(fleet.hosts, tree(root, "dubbo", names={"Greeter": "shop/greeter"}), allow_loopback=True)
+    async with fleet.calls() as peer, observing(read) as seen:
+
+        async def until_called(*saying: str) -> None:
+            """Until calls are answered by these and nobody else: by chance alone never twenty times."""
+            async with asyncio.timeout(PATIENCE):
+                while {one for _ in range(20) for one in await peer.do("call", whom="me")} != set(saying):
+                    await asyncio.sleep(0.1)
+
+        def draining() -> set[int]:
+            return {one.id.port for one in seen.endpoints("greeter") if one.health is Health.DRAINING}
+
+        for saying, port in ports.items():
+            await peer.do("serve", port=port, saying=saying)
+        await peer.do("find", by="interface", root=root.strip("/"), services=root)
+        await until_called("one me", "two me")
+        await seen.until(lambda: len(seen.served("greeter")) == 2 and not draining())
+        await hand.make(document, f"scope: service\nkey: g/Greeter:1.0.0\nconfigs: [{entry}]".encode())
+        await until_called("two me")
+        await seen.until(lambda: draining() == {ports["one"]})
+        await hand.remove(document)
+        await until_called("one me", "two me")
+        await seen.until(lambda: not draining())
 
 
 @pytest.mark.parametrize(("dialect", "kind"), [("party", Party), ("kingpin", ShallowParty)])

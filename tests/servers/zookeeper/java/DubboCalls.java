@@ -15,7 +15,7 @@ import org.apache.dubbo.rpc.model.ApplicationModel;
 import org.apache.dubbo.rpc.model.FrameworkModel;
 import org.apache.dubbo.rpc.service.GenericService;
 
-/** A provider of Dubbo's that registers nowhere, and a consumer that finds it by what stands in a ZooKeeper. */
+/** Providers of Dubbo's that register nowhere, and a consumer that finds them by what stands in a ZooKeeper. */
 final class DubboCalls implements Peer.Library {
     private final FrameworkModel models = new FrameworkModel();
     private final String hosts;
@@ -32,7 +32,7 @@ final class DubboCalls implements Peer.Library {
     @Override
     public List<?> act(JsonNode command) {
         switch (command.get("do").asText()) {
-            case "serve" -> serve(command.get("port").asInt());
+            case "serve" -> serve(command.get("port").asInt(), command.path("saying").asText("hello"));
             case "find" -> find(command);
             case "call" -> {
                 return call(command.get("whom").asText());
@@ -42,11 +42,11 @@ final class DubboCalls implements Peer.Library {
         return List.of();
     }
 
-    private void serve(int port) {
+    private void serve(int port, String saying) {
         ApplicationModel model = models.newApplication();
         ServiceConfig<Greeter> service = new ServiceConfig<>(model.newModule());
         service.setInterface(Greeter.class);
-        service.setRef(whom -> "hello " + whom);
+        service.setRef(whom -> saying + " " + whom);
         ProtocolConfig protocol = new ProtocolConfig("dubbo", port);
         protocol.setHost(NetUtils.getLocalHost()); // who calls a loopback address calls this one
         bootstrap(model, "provider", service, new RegistryConfig(RegistryConfig.NO_AVAILABLE), protocol)
