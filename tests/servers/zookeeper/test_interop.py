@@ -8,7 +8,7 @@ from urllib.parse import quote_plus
 import pytest
 from kazoo.recipe.party import Party, ShallowParty
 
-from bridge.model import Endpoint, Port, Service
+from bridge.model import Endpoint, Health, Port, Service
 from bridge.testing.conformance.samples import WEB, service
 from bridge.testing.conformance.wrote import writing
 from bridge.testing.ports import free_port
