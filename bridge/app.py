@@ -27,6 +27,7 @@ from bridge.kit.mark import Mark
 from bridge.kit.settings import HostPort
 from bridge.merge import Catalog
 from bridge.model import SourceName
+from bridge.runtime.checker import actives
 from bridge.runtime.clock import SystemClock
 from bridge.runtime.engine import Engine, EngineExport, EngineSource
 from bridge.runtime.exported import Exported
@@ -85,6 +86,7 @@ def opened(config: Config, clock: Clock, mark: Mark | None = None) -> list[Engin
             source=settings.open(Kit(settings.name, clock, mark)),
             removals=removals(settings),
             screen=screening(settings),
+            checks=actives(settings.health),
         )
         for settings in config.registries
     ]

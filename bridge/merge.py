@@ -11,15 +11,12 @@ merge from nothing but in one point that no single moment can tell: a held endpo
 missing, and leaving it out would delete it without evidence. A merge from nothing believes in aliases.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from bridge.model import Endpoint, EndpointId, Health, Port, Service, ServiceName, Services, SourceName
 from bridge.table import Table, changed, share
-
-Opinions = Table[ServiceName, Mapping[EndpointId, Health]]
-"""What health checkers found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,6 @@ class Inputs:
     """All sources, in the order of the configuration."""
 
     sources: tuple[Input, ...]
-    opinions: Opinions = field(default_factory=Table)
 
 
 class Group(NamedTuple):
@@ -101,7 +97,7 @@ EMPTY = Catalog(Table(), frozenset(), Uses(Table(), Table(), Table()))
 def merge(inputs: Inputs, previous: tuple[Inputs, Catalog] | None) -> Catalog:
     """The catalog of `inputs`; `previous` saves the work for what is as it was."""
     before, catalog = previous if previous and _order(previous[0]) == _order(inputs) else (_NOTHING, EMPTY)
-    touched: set[ServiceName] = set(changed(before.opinions, inputs.opinions))
+    touched: set[ServiceName] = set()
     users = _Users(catalog.uses, from_nothing=catalog is EMPTY)
     for number, new in enumerate(inputs.sources):
         old = before.sources[number] if before.sources else Input(new.source, _NONE, stale=new.stale)
@@ -223,8 +219,7 @@ def _service(name: ServiceName, inputs: Inputs, uses: Uses) -> Merged | None:
     told = [(one, one.services[name]) for one in inputs.sources if name in one.services]
     if not told:
         return None
-    opinions = inputs.opinions.get(name)
-    apart = len(told) == 1 and not opinions and all(len(e.ports) == 1 and not e.held for e in told[0][1].endpoints)
+    apart = len(told) == 1 and all(len(e.ports) == 1 and not e.held for e in told[0][1].endpoints)
     if apart:
         source, service = told[0]
         return Merged(name, (Group(source.source, service.endpoints),) if service.endpoints else ())
@@ -235,7 +230,7 @@ def _service(name: ServiceName, inputs: Inputs, uses: Uses) -> Merged | None:
     for members in _instances(told):
         winner = min(members, key=lambda member: member.endpoint.via != "")  # the first of equals
         native = [member for member in members if not member.endpoint.via]
-        endpoint = _united(winner.endpoint, native or members, opinions)
+        endpoint = _united(winner.endpoint, native or members)
         if all(member.endpoint.held for member in members) and any(
             member.endpoint.id in uses.observed and name not in uses.shared.get(member.endpoint.id, ())
             for member in members
@@ -289,9 +284,9 @@ def _instances(told: Sequence[tuple[Input, Service]]) -> list[list[_Member]]:
     return [members for members in instances if members]
 
 
-def _united(winner: Endpoint, members: Sequence[_Member], opinions: Mapping[EndpointId, Health] | None) -> Endpoint:
+def _united(winner: Endpoint, members: Sequence[_Member]) -> Endpoint:
     """The winner with everybody's ports, and with the health and the mark that they come to together."""
-    if len(members) == 1 and not opinions:
+    if len(members) == 1:
         return winner
     held = all(member.endpoint.held for member in members)
     ports: dict[int, Port] = {port.number: port for port in winner.ports}
@@ -300,8 +295,6 @@ def _united(winner: Endpoint, members: Sequence[_Member], opinions: Mapping[Endp
     for _, source, endpoint in members:
         for port in endpoint.ports:
             ports.setdefault(port.number, port)
-        if opinions and (found := opinions.get(endpoint.id)) is not None:
-            fresh.append(found)
         if endpoint.health is not None and (held or not endpoint.held):
             (stale if source.stale else fresh).append(endpoint.health)
     health = max(fresh or stale, default=None)

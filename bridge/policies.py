@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from bridge.kit.names import Pattern, port_name
-from bridge.kit.place import excerpt
+from bridge.kit.names import Pattern
 from bridge.kit.settings import Duration, Strict
+from bridge.kit.strict import PortLabel
 from bridge.model import ServiceName
 from bridge.traffic import ClusterPolicy, OutlierDetection, Policy
 
@@ -41,14 +41,6 @@ class ClusterSettings(Strict):
     )
 
 
-def _port(value: Any) -> int | str | None:
-    if value is None or (isinstance(value, str) and port_name(value)):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 65536:
-        raise ValueError(f"{excerpt(value)} is neither the name of a port nor a number between 1 and 65535")
-    return value
-
-
 def _pattern(text: str) -> str:
     return Pattern(text).text
 
@@ -56,9 +48,7 @@ def _pattern(text: str) -> str:
 class ServiceSettings(Strict):
     """Traffic policy of the services that a name or a glob matches; the more specific one wins, key by key."""
 
-    port: Annotated[int | str | None, BeforeValidator(_port)] = Field(
-        default=None, description="the default port, by name or by number"
-    )
+    port: PortLabel = Field(default=None, description="the default port, by name or by number")
     cluster: ClusterSettings = ClusterSettings()
 
 

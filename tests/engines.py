@@ -13,7 +13,8 @@ from bridge.kit import Clock
 from bridge.kit.address import Allow
 from bridge.kit.names import EVERY_NAMESPACE, Namespaces
 from bridge.merge import Catalog
-from bridge.model import EndpointId, SourceName
+from bridge.model import EndpointId, Health, SourceName
+from bridge.runtime.checker import Active
 from bridge.runtime.election import Elector
 from bridge.runtime.engine import Engine, EngineExport, EngineSettings, EngineSource
 from bridge.runtime.lookup import Answer, Lookup
@@ -81,6 +82,11 @@ class Run:
     def reading(self, source: str) -> Reading:
         return self.engine.readings[SourceName(source)].value
 
+    def health(self, service: str) -> dict[str, Health | None]:
+        """Of each endpoint, as published last."""
+        merged = self.catalog.services.get(name(service))
+        return {} if merged is None else {str(one.id): one.health for one in merged.endpoints()}
+
     def endpoints(self, service: str) -> list[str]:
         """As published last: `10.0.0.1:80`, with a `?` behind what is held."""
         merged = self.catalog.services.get(name(service))
@@ -109,9 +115,10 @@ async def running(
     publish: Callable[[Catalog], None] | None = None,
     exports: Sequence[EngineExport] = (),
     elector: Elector | None = None,
+    checks: Sequence[Active] = (),
     **registries: MemoryRegistry,
 ) -> AsyncIterator[Run]:
-    """An engine over `registries`, by name; those of `optional` are not required."""
+    """An engine over `registries`, by name; those of `optional` are not required. `checks` are made in each."""
     published: list[Catalog] = []
 
     def publishes(catalog: Catalog) -> None:
@@ -121,7 +128,9 @@ async def running(
 
     engine = Engine(
         [
-            EngineSource(SourceName(each), each not in set(optional), registry, RULES, screen or policy())
+            EngineSource(
+                SourceName(each), each not in set(optional), registry, RULES, screen or policy(), tuple(checks)
+            )
             for each, registry in registries.items()
         ],
         EngineSettings(settle=settle, start_wait=10, snapshot=folder, max_age=3600, garbage=False),

@@ -135,7 +135,9 @@ class _Api:
     async def endpoints(self, request: web.Request) -> web.StreamResponse:
         query = request.query
         source = self._source(query["source"]) if query.get("source") else ""
-        rows = shapes.endpoints(self._state.engine.catalog.value, query.get("service", ""), source)
+        state = self._state
+        catalog, now = state.engine.catalog.value, state.clock.now()
+        rows = shapes.endpoints(catalog, state.readings(), now, query.get("service", ""), source)
         return await stream(request, "endpoints", rows)
 
     async def sources(self, _: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from bridge.admin import shapes
 from bridge.merge import Catalog, Merged
-from bridge.model import EndpointId, ServiceName
+from bridge.model import Endpoint, EndpointId, ServiceName, SourceName
 from bridge.runtime.reading import Reading
 from bridge.traffic import ANY, Assignment, Label, Policy, default_port, ports, view
 from bridge.xds.names import Names
@@ -43,21 +43,25 @@ def explain(
         "service": str(name),
         "waiting": sorted(catalog.waiting),
         "sources": sources,
-        "merged": None if merged is None else _merged(merged),
+        "merged": None if merged is None else _merged(merged, readings, now),
         "policy": asdict(policy),
         "told": _told(name, merged, policy, telling, asked),
     }
 
 
-def _merged(merged: Merged) -> dict[str, Any]:
+def _merged(merged: Merged, readings: Sequence[Reading], now: float) -> dict[str, Any]:
     also = dict(merged.also)
+
+    def row(source: SourceName, one: Endpoint) -> dict[str, Any]:
+        others = also.get(one.id, ())
+        known = shapes.checked(readings, merged.name, one.id, (source, *others), now)
+        return shapes.endpoint(merged.name, source, one, others, known)
+
     return {
         "groups": [
             {
                 "source": group.source,
-                "endpoints": [
-                    shapes.endpoint(merged.name, group.source, one, also.get(one.id, ())) for one in group.endpoints
-                ],
+                "endpoints": [row(group.source, one) for one in group.endpoints],
             }
             for group in merged.groups
         ],

@@ -142,6 +142,17 @@ class Metrics(Collector):
             yield labelled(
                 name, what, label, ((source, float(getattr(verdict, value))) for source, verdict in verdicts)
             )
+        yield labelled(
+            "checks",
+            "endpoints that are checked from here, by what is known of them",
+            ("source", "state"),
+            (
+                ((one.source, state), count)
+                for one in readings
+                if any(one.counts)
+                for state, count in one.counts._asdict().items()
+            ),
+        )
         problems = Counter[tuple[str, str]]()
         for one in readings:
             for problem in one.problems:

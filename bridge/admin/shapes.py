@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bridge.adapter import Problem
+from bridge.checks import Opinion
 from bridge.guard import Hold
 from bridge.merge import Catalog, Merged
 from bridge.model import Endpoint, EndpointId, Health, Locality, Service, ServiceName, SourceName
@@ -45,11 +46,14 @@ def service(merged: Merged) -> Row:
     }
 
 
-def endpoint(of: ServiceName, source: SourceName, it: Endpoint, also: Sequence[SourceName] = ()) -> Row:
+def endpoint(
+    of: ServiceName, source: SourceName, it: Endpoint, also: Sequence[SourceName] = (), checked: Row | None = None
+) -> Row:
     """A line of `endpoints`.
 
     `service`, `endpoint`, the `source` that won and those who know it `also`; `health` is healthy, degraded, draining,
-    unhealthy, or null where nobody has an opinion (told as healthy); `held` says that the source no longer lists it.
+    unhealthy, or null where nobody has an opinion (told as healthy); `held` says that the source no longer lists it;
+    `check` is what is known of it by checking it from here, null where it is not checked: as `check`.
     """
     return {
         "service": str(of),
@@ -58,6 +62,7 @@ def endpoint(of: ServiceName, source: SourceName, it: Endpoint, also: Sequence[S
         "also": list(also),
         "health": health(it.health),
         "held": it.held,
+        "check": checked,
         "weight": it.weight,
         "ports": {port.name or str(port.number): port.number for port in it.ports},
         "locality": locality(it.locality),
@@ -74,7 +79,14 @@ def services(catalog: Catalog, wanted: str = "") -> Iterator[Row]:
             yield service(catalog.services[name])
 
 
-def endpoints(catalog: Catalog, wanted: str = "", source: str = "") -> Iterator[Row]:
+def check(it: Opinion, now: float) -> Row:
+    """What is known by checking: `health` (null until the first verdict), `for` how long, `what` was found."""
+    return {"health": health(it.health), "for": round(now - it.since, 3), "what": str(it)}
+
+
+def endpoints(
+    catalog: Catalog, readings: Sequence[Reading], now: float, wanted: str = "", source: str = ""
+) -> Iterator[Row]:
     """All endpoints of the catalog; of the services whose name is or begins with `wanted`, told by `source`."""
     for name in sorted(catalog.services):
         if not str(name).startswith(wanted):
@@ -86,7 +98,20 @@ def endpoints(catalog: Catalog, wanted: str = "", source: str = "") -> Iterator[
                 for it in group.endpoints:
                     others = also.get(it.id, ())
                     if not source or source == group.source or source in others:
-                        yield endpoint(name, group.source, it, others)
+                        known = checked(readings, name, it.id, (group.source, *others), now)
+                        yield endpoint(name, group.source, it, others, known)
+
+
+def checked(
+    readings: Iterable[Reading], of: ServiceName, it: EndpointId, sources: Sequence[SourceName], now: float
+) -> Row | None:
+    """What is known of an endpoint by checking it for one of these sources: the worst of it."""
+    found = [
+        opinion
+        for reading in readings
+        if reading.source in sources and (opinion := (reading.checks.get(of) or {}).get(it)) is not None
+    ]
+    return check(max(found, key=lambda one: one.health or 0), now) if found else None
 
 
 def source(reading: Reading, about: About, now: float, frozen_until: float | None = None) -> Row:
@@ -95,7 +120,8 @@ def source(reading: Reading, about: About, now: float, frozen_until: float | Non
     `state`: waiting (not yet seen), stand-in (the snapshot speaks for it), synced, lost, denied; `age` of the last
     whole view; `lost_for` and `why`; what is believed: `services`, `endpoints`, `holds`; `flood`, `health_flood`,
     `frozen`: whether the guard is in that state, and `frozen_for` how much longer; `problems`, and `unread` parts,
-    whose last good view stands; `how` it is followed, where its adapter has several ways.
+    whose last good view stands; `how` it is followed, where its adapter has several ways; `checks`: how many endpoints
+    are healthy, unhealthy and unknown by checking them from here.
     """
     verdict, observation = reading.verdict, reading.observation
     believed = reading.services
@@ -121,6 +147,7 @@ def source(reading: Reading, about: About, now: float, frozen_until: float | Non
             for part in (observation.unread if observation is not None else ())
         ],
         "how": "" if observation is None else observation.how,
+        "checks": reading.counts._asdict(),
     }
 
 
@@ -222,8 +249,8 @@ def explained(readings: Iterable[Reading], name: ServiceName, now: float) -> lis
             {
                 "source": reading.source,
                 "state": reading.state,
-                "says": _said(said, reading.source),
-                "believed": _said(stands, reading.source),
+                "says": _said(said, reading, now),
+                "believed": _said(stands, reading, now),
                 "holds": [hold(reading.source, it, now) for it in held],
                 "problems": about,
             }
@@ -231,8 +258,11 @@ def explained(readings: Iterable[Reading], name: ServiceName, now: float) -> lis
     return rows
 
 
-def _said(it: Service | None, source: SourceName) -> list[Row]:
-    return [] if it is None else [endpoint(it.name, source, one) for one in it.endpoints]
+def _said(it: Service | None, reading: Reading, now: float) -> list[Row]:
+    if it is None:
+        return []
+    source, known = reading.source, [reading]
+    return [endpoint(it.name, source, one, (), checked(known, it.name, one.id, [source], now)) for one in it.endpoints]
 
 
 def health(value: Health | None) -> str | None:

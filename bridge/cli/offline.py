@@ -35,7 +35,7 @@ class Look:
             case "services":
                 return list(shapes.services(self.catalog, service))
             case "endpoints":
-                return list(shapes.endpoints(self.catalog, service, source))
+                return list(shapes.endpoints(self.catalog, self.readings, self.now, service, source))
             case "sources":
                 about = {SourceName(one.name): About(one.kind, one.required) for one in self.config.registries}
                 return [shapes.source(one, about[one.source], self.now) for one in self.readings]

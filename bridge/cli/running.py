@@ -95,12 +95,20 @@ def _certificates(config: "Config") -> list[str]:
     from bridge.xds.tls import Credentials
 
     tls = config.server().tls
+    wrong = []
     try:
         if tls is not None:
             Credentials(tls, lambda _: None)
     except ConfigError as error:
-        return [f"{config.path}: {error}"]
-    return []
+        wrong.append(f"{config.path}: {error}")
+    for settings in config.registries:
+        for one in settings.health:
+            try:
+                if one.http is not None and one.http.tls is not None:
+                    one.http.tls.context()
+            except ConfigError as error:
+                wrong.append(f"{config.path}: {settings.name}: health: {error}")
+    return wrong
 
 
 def _checked(settings: "RegistrySettings", owner: str) -> dict[str, Any]:

@@ -28,7 +28,9 @@ def _ports(row: Row) -> str:
 
 
 def _health(row: Row) -> str:
-    return f"{row['health'] or '-'}{' (held)' if row.get('held') else ''}"
+    check = row["check"]
+    failed = f" ({check['what']})" if check is not None and check["health"] == "unhealthy" else ""
+    return f"{row['health'] or '-'}{' (held)' if row['held'] else ''}{failed}"
 
 
 def _where(row: Row) -> str:
@@ -300,7 +302,7 @@ def _explained(found: Row) -> None:
             lines.append(
                 (
                     text,
-                    (says[text]["health"] or "-") if text in says else "not listed",
+                    _health(says[text]) if text in says else "not listed",
                     row["weight"],
                     _ports(row),
                     _where(row),

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from bridge.errors import ConfigError
 from bridge.kit.files import Stamp, stamp
-from bridge.kit.settings import ConfigPath, Strict
+from bridge.kit.strict import ConfigPath, Strict
 
 
 class TlsSettings(Strict):

@@ -15,6 +15,7 @@ from bridge.kit import Clock
 from bridge.kit.mark import Mark
 from bridge.merge import Catalog, Input, Inputs, merge
 from bridge.model import Services, SourceName
+from bridge.runtime.checker import Active
 from bridge.runtime.clock import Alarm
 from bridge.runtime.decisions import Decisions
 from bridge.runtime.election import Alone, Elector, Leadership
@@ -55,6 +56,7 @@ class EngineSource:
     source: Source
     removals: Removals
     screen: ScreenPolicy
+    checks: tuple[Active, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ class Engine:
                 probe=self._probe,
                 snapshot=self._snapshots.read(one.name, one.screen),
                 keeper=self._keeper,
+                checks=one.checks,
             )
             self.readings[one.name].watch(self._read)
 
@@ -258,7 +261,7 @@ class Engine:
         return Input(reading.source, _NONE if services is None else services, reading.seen, stale)
 
     def _inputs(self) -> Inputs:
-        return Inputs(tuple(self._input(cell.value) for cell in self.readings.values()), Table())
+        return Inputs(tuple(self._input(cell.value) for cell in self.readings.values()))
 
     async def _merging(self) -> None:
         """Publish a catalog a round; after an error the next one is made from nothing that was before."""

@@ -1,6 +1,7 @@
-"""From one registry to its reading: observe, share, resolve, screen, guard."""
+"""From one registry to its reading: observe, share, resolve, screen, check, guard."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -14,6 +15,7 @@ from bridge.kit import Clock
 from bridge.model import Services, SourceName
 from bridge.ours import NOTHING, Sound, sound
 from bridge.runtime.backoff import again
+from bridge.runtime.checker import Active, Checker
 from bridge.runtime.clock import Alarm
 from bridge.runtime.decisions import Decisions, Orders
 from bridge.runtime.keep import Keeper, unless_cancelled
@@ -56,6 +58,7 @@ class Intake:
         probe: Probe,
         snapshot: Snapshot | None,
         keeper: Keeper,
+        checks: Sequence[Active] = (),
     ) -> None:
         self._name = name
         self._source = source
@@ -68,6 +71,7 @@ class Intake:
         self._keeper = keeper
         self._guard = Guard(removals, snapshot.services if snapshot else None)
         self._resolver = Resolver(clock, lookup, self._moved)
+        self._checker = Checker(name, checks, clock, self._moved, snapshot.services if snapshot else None)
         self._view: Observation | None = None  # as the source said it, services shared with the one before
         self._said: Services = Table()  # as the source said them
         self._owners = Owners()
@@ -96,6 +100,8 @@ class Intake:
         self._keeper.start(group, f"{self._name}: holds", self._waking)
         self._keeper.start(group, f"{self._name}: probes", self._rounds)
         self._keeper.start(group, f"{self._name}: owners", self._stopping)
+        if self._checker.needed:
+            self._keeper.start(group, f"{self._name}: checks", self._checker.run)
 
     def stand_in(self, max_age: float) -> None:
         """Let the snapshot speak for the source, if it has not spoken itself and that is younger than `max_age`."""
@@ -179,13 +185,14 @@ class Intake:
         self._left = without(self._view.services, frozenset(gone), self._left)
         resolved = self._resolver.resolve(self._left.services)
         self._screened = screen(resolved, self._policy, self._screened)
-        self._observation = replace(self._view, services=self._screened.services)
+        self._observation = replace(self._view, services=self._checker.judge(self._screened.services))
         self._problems = (
             *self._view.problems,
             *self._ours.problems,
             *told(self._left, gone),
             *self._resolver.problems,
             *self._screened.problems,
+            *self._checker.problems,
         )
         self._step(Seen(self._observation))
         if self._lost is not None:
@@ -193,7 +200,7 @@ class Intake:
         self._publish()
 
     def _moved(self) -> None:
-        """A name has other addresses: the view that was there looks different, and is no younger for that."""
+        """A name has other addresses, a check ended otherwise: the view looks different, and is no younger for that."""
         if self._observation is not None:
             self._look()
 
@@ -242,6 +249,8 @@ class Intake:
                 stands_in.services if stands_in else None,
                 stands_in.age if stands_in else None,
                 self._problems,
+                self._checker.opinions,
+                self._checker.counts,
             )
         )
 

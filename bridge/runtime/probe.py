@@ -2,10 +2,12 @@
 
 import asyncio
 import errno
+import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+from bridge.checks import Failed, Hindered, Passed, Result
 from bridge.model import EndpointId
 
 TIMEOUT = 1.0
@@ -37,6 +39,12 @@ async def connects(endpoints: Iterable[EndpointId], timeout: float = TIMEOUT) ->
 
 
 async def _connects(endpoint: EndpointId, seconds: float) -> bool | None:
+    result = await reaches(endpoint, seconds)
+    return None if isinstance(result, Hindered) else isinstance(result, Passed)
+
+
+async def reaches(endpoint: EndpointId, seconds: float) -> Result:
+    """Try it once, and tell what came of it."""
     try:
         family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as it:
@@ -45,10 +53,11 @@ async def _connects(endpoint: EndpointId, seconds: float) -> bool | None:
                 async with asyncio.timeout(seconds):
                     await asyncio.get_running_loop().sock_connect(it, (endpoint.address, endpoint.port))
             except TimeoutError:
-                return _is_connected(it)
-            return True
+                if not _is_connected(it):
+                    return silent(seconds)
+            return Passed()
     except OSError as error:
-        return False if error.errno in _CLOSED else None
+        return failed(error)
 
 
 def _is_connected(it: socket.socket) -> bool:
@@ -58,3 +67,14 @@ def _is_connected(it: socket.socket) -> bool:
     except OSError:
         return False
     return True
+
+
+def silent(seconds: float) -> Failed:
+    """Nothing was heard for so long."""
+    return Failed(f"silent for {seconds:g} s")
+
+
+def failed(error: OSError) -> Failed | Hindered:
+    """What an error of connecting says, of the other side or of ourselves."""
+    why = os.strerror(error.errno).lower() if error.errno else str(error)
+    return Failed(why) if error.errno in _CLOSED else Hindered(f"cannot be reached from here: {why}")

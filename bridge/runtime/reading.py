@@ -1,10 +1,12 @@
 """What is known of one source: the one output of its intake."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.adapter import Observation, Problem
+from bridge.checks import Counts, Opinions
 from bridge.guard import Verdict
 from bridge.model import Services, SourceName
+from bridge.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,9 @@ class Reading:
     until the source has synced. `since` is when that view came (or the reading began, without one), `lost` when the
     source was lost or None while it is not, both in monotonic seconds; `why` says why it is lost, and `denied` that it
     is credentials. `stand_in` is the snapshot that speaks for a source that has not synced, `age` the seconds that it
-    was old when it was read. `problems` are all of the source: the adapter's, those of names and of the screen.
+    was old when it was read. `problems` are all of the source: the adapter's, those of names, of the screen and
+    of checks. `checks` is what is known of the endpoints that are checked from here (in `observation` too, where it is
+    the worse), and `counts` how many are in which state.
     """
 
     source: SourceName
@@ -28,6 +32,8 @@ class Reading:
     stand_in: Services | None = None
     age: float | None = None
     problems: tuple[Problem, ...] = ()
+    checks: Opinions = field(default_factory=Table)
+    counts: Counts = field(default_factory=Counts)
 
     @property
     def services(self) -> Services | None:

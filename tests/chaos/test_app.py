@@ -32,8 +32,10 @@ def served(client: XdsClient) -> int:
 class Process:
     """One bridge on its own files and ports."""
 
-    def __init__(self, folder: Path, text: str = "", state: str = "state") -> None:
+    def __init__(self, folder: Path, text: str = "", state: str = "state", more: str = "") -> None:
+        """`more` is what the configuration says of the registry besides."""
         self.folder = folder
+        self.more = more
         self.admin, self.xds = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         self.text, self.state = text, state
         self.process: asyncio.subprocess.Process | None = None
@@ -49,7 +51,7 @@ class Process:
         self.text = text
         fresh = self.config.with_suffix(".new")
         fresh.write_text(
-            f"registries: [{{name: vms, kind: static, files: [vms.yaml]}}]\n"
+            f"registries: [{{name: vms, kind: static, files: [vms.yaml]{self.more}}}]\n"
             f"xds: {{listen: '{self.xds}'}}\nadmin: {{listen: '{self.admin}'}}\n"
             f"snapshot: {{path: {self.state}}}\nstart: {{wait: 2s}}\n{text}\n"
         )

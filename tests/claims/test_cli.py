@@ -237,6 +237,15 @@ def test_check_reads_the_certificates(files: str) -> None:
     assert "No such file or directory" in result.stderr
 
 
+def test_check_reads_the_authorities_by_which_hosts_are_checked(files: str) -> None:
+    path = Path(files)
+    path.write_text(path.read_text().replace("kind: static,", "kind: static, health: {http: {tls: {ca: no.crt}}},"))
+    result = call("check", "--config", files)
+    assert result.exit_code == 2
+    assert "vms: health: " in result.stderr
+    assert "`tls.ca` is to be read from here: No such file or directory" in result.stderr
+
+
 # show and explain
 
 

@@ -1,6 +1,5 @@
 """What the merge of all sources comes to."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.merge import Catalog, Group, Input, Inputs, Merged, merge
-from bridge.model import Endpoint, EndpointId, Health, Locality, Port, Service, ServiceName, SourceName
+from bridge.model import Endpoint, Health, Locality, Port, Service, ServiceName, SourceName
 from bridge.table import Table
 from tests.builders import eid, endpoint, hosts, name, service, services
 
@@ -20,12 +19,12 @@ def source(called: str, *them: Service, seen: bool = True, stale: bool = False) 
     return Input(SourceName(called), services(*them), seen, stale)
 
 
-def catalog(*sources: Input, opinions: Mapping[ServiceName, Mapping[EndpointId, Health]] | None = None) -> Catalog:
-    return merge(Inputs(sources, Table(opinions or {})), None)
+def catalog(*sources: Input) -> Catalog:
+    return merge(Inputs(sources), None)
 
 
-def payments(*sources: Input, opinions: Mapping[EndpointId, Health] | None = None) -> Merged:
-    merged = catalog(*sources, opinions={PAY: opinions} if opinions else None).services[PAY]
+def payments(*sources: Input) -> Merged:
+    merged = catalog(*sources).services[PAY]
     assert isinstance(merged, Merged)
     return merged
 
@@ -154,11 +153,6 @@ def test_a_stale_source_has_no_opinion_where_a_live_one_has() -> None:
     assert only(payments(red, source("b", pay(endpoint("10.0.0.1:80", health=H))))).health is H
     assert only(payments(red, source("b", pay(endpoint("10.0.0.1:80"))))).health is U
     assert only(payments(red)).health is U
-
-
-def test_a_checker_has_an_opinion_too() -> None:
-    merged = payments(source("a", pay(endpoint("10.0.0.1:80", health=H))), opinions={eid("10.0.0.1:80"): U})
-    assert only(merged).health is U
 
 
 # Holds
@@ -308,24 +302,18 @@ one_service = st.lists(endpoints, max_size=3, unique_by=lambda e: e.id)
 views = st.dictionaries(st.sampled_from(NAMES), one_service, max_size=3)
 states = st.lists(st.tuples(views, st.booleans(), st.booleans()), min_size=3, max_size=3)
 orders = st.permutations(["a", "b", "c"])
-opinion = st.dictionaries(
-    st.sampled_from(NAMES), st.dictionaries(endpoints.map(lambda e: e.id), st.sampled_from(list(Health))), max_size=1
-)
 
 
-def inputs(
-    order: list[str], state: list[tuple[dict[ServiceName, list[Endpoint]], bool, bool]], found: object
-) -> Inputs:
+def inputs(order: list[str], state: list[tuple[dict[ServiceName, list[Endpoint]], bool, bool]]) -> Inputs:
     return Inputs(
         tuple(
             Input(SourceName(called), Table({n: Service.of(n, them) for n, them in view.items()}), seen, stale)
             for called, (view, seen, stale) in zip(order, state, strict=True)
-        ),
-        Table(found),  # type: ignore[arg-type]
+        )
     )
 
 
-several = st.builds(inputs, orders, states, opinion)
+several = st.builds(inputs, orders, states)
 
 
 @given(st.lists(several, min_size=2, max_size=4))
@@ -338,7 +326,7 @@ def test_a_merge_from_the_one_before_equals_a_merge_from_nothing_but_for_what_ca
         mixed = (
             step
             if [s.source for s in step.sources] != [s.source for s in before.sources]
-            else Inputs((before.sources[0], *step.sources[1:]), step.opinions)
+            else Inputs((before.sources[0], *step.sources[1:]))
         )
         after = merge(mixed, (before, result))
         anew = merge(mixed, None)
