@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from adapters.consul import extras
-from adapters.consul.objects import EXTRAS, PREFIX, TAGS, VIA
+from adapters.consul.objects import COMMON, EXTRAS, PREFIX, VIA
 from bridge.adapter import Problem, Record, RecordKey
-from bridge.kit import address, names
+from bridge.kit import address, names, tags
 from bridge.kit.mark import owner_name
 from bridge.kit.place import excerpt
 from bridge.model import NOWHERE, Endpoint, Health, Locality, Metadata, Port, Service, ServiceName
@@ -119,6 +119,8 @@ def said(form: Form, spelled: str, endpoint: Endpoint, lacks: Lacks) -> bytes:
     if (locality, network) != (endpoint.locality, endpoint.network):
         lacks["locality", "a locality or a network is too long, or has control characters; it is left out"] += 1
     meta = dict(_metadata(endpoint.metadata, lacks))
+    own = tags.split(dict(endpoint.metadata).get(tags.KEY, ""))
+    common = sorted({*form.tags}.difference(own))
     sayable = Endpoint(endpoint.address, ports, endpoint.health, locality, network)
     meta[EXTRAS] = extras.say(sayable)
     while _is_long(meta[EXTRAS]) and len(sayable.ports) > 1:
@@ -130,12 +132,14 @@ def said(form: Form, spelled: str, endpoint: Endpoint, lacks: Lacks) -> bytes:
         meta[EXTRAS] = extras.say(replace(sayable, locality=NOWHERE, network=""))
     if endpoint.via:
         meta[VIA] = endpoint.via
+    if own and not _is_long(told := tags.join(common)):
+        meta[COMMON] = told
     return content(
         {
             "Service": spelled,
             "Address": endpoint.address,
             "Port": ports[0].number,
-            "Tags": sorted({*form.tags, *_tags(meta)}),
+            "Tags": sorted({*own, *common}),
             "Meta": meta,
             "Weights": {"Passing": weight, "Warning": weight},
         },
@@ -174,6 +178,8 @@ def _ports(ports: tuple[Port, ...], lacks: Lacks) -> tuple[Port, ...]:
 def _metadata(metadata: Metadata, lacks: Lacks) -> Metadata:
     kept: list[tuple[str, str]] = []
     for name, value in metadata:
+        if name == tags.KEY:
+            continue
         if not _META.fullmatch(name) or name.startswith(PREFIX) or _is_long(value) or not value.isprintable():
             lacks["metadata", f"metadata {excerpt(name)} has no place in the meta of a Consul; it is left out"] += 1
         elif len(kept) == names.MAX_METADATA - 8:
@@ -185,11 +191,6 @@ def _metadata(metadata: Metadata, lacks: Lacks) -> Metadata:
 
 def _is_long(value: str) -> bool:
     return len(value.encode()) > LONGEST
-
-
-def _tags(meta: Mapping[str, str]) -> list[str]:
-    """Those that stand in its metadata, as they are read of a Consul."""
-    return [tag for text in meta.get(TAGS, "").split(",") if (tag := text.strip())]
 
 
 def _is_word(text: str) -> bool:

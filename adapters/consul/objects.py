@@ -23,13 +23,14 @@ KEY: Final = f"{PREFIX}key"
 FORMAT: Final = f"{PREFIX}format"
 VIA: Final = f"{PREFIX}via"
 EXTRAS: Final = f"{PREFIX}endpoint"
+COMMON: Final = f"{PREFIX}tags"
+"""Under which an instance of a bridge's has those of its tags that the endpoint has not, but the export for all: where
+it is missing the endpoint has none.
+"""
 
 YIELDS: Final = f"{PREFIX}yields:"
 """What the id of a check begins with that an operator adds to an instance which is to go for one of ours: the owner
 and the id of the instance follow. Its readers, and who else checks it, see no difference."""
-
-TAGS: Final = "tags"
-"""Under which an endpoint's metadata has the tags of its instance, with commas between them."""
 
 NODE_MAINTENANCE: Final = "_node_maintenance"
 SERVICE_MAINTENANCE: Final = "_service_maintenance:"

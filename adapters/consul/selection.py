@@ -17,6 +17,9 @@ SIDECAR: Final = "-sidecar-proxy"
 SYNC_NODE: Final = "k8s-sync"
 """The node under which consul-k8s writes what it copies from Kubernetes."""
 
+SYNC_TAG: Final = "k8s"
+"""Its tag, by default: a service of which any instance has it goes into no Kubernetes."""
+
 _MANAGED: Final = "consul-k8s-endpoints-controller"
 
 

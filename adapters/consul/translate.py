@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from adapters.consul.names import shown
-from adapters.consul.objects import PREFIX, TAGS, VIA, Broken, Instance, Status
-from adapters.consul.selection import Selection
+from adapters.consul.objects import COMMON, PREFIX, VIA, Broken, Instance, Status
+from adapters.consul.selection import SYNC_TAG, Selection, from_kubernetes
 from bridge.adapter import Problem
-from bridge.kit import address
+from bridge.kit import address, tags
 from bridge.kit.names import port_name
 from bridge.model import Endpoint, EndpointId, Health, Locality, Metadata, Port, Service, ServiceName
 
@@ -194,24 +194,35 @@ def _based(region: str, zone: str, sub_zone: str, base: Locality) -> Locality:
 
 
 def _metadata(one: Instance, spelled: str) -> Metadata:
-    """Its meta without the mark; of what no bridge wrote its node, its tags and how its service is `spelled` too.
+    """Its meta without the mark, and its tags; of what no bridge wrote its node and how its service is `spelled` too.
 
     Of a node without an agent that somebody registered, the meta is what is known of the host; an agent's says how the
-    agent is.
+    agent is. Tags that an export has for all of its instances, and the one by which consul-k8s knows its own, are no
+    instance's: who writes that one elsewhere has a consul-k8s there leave the service out.
     """
     pairs = {key: value for key, value in one.meta if not key.startswith(PREFIX)}
+    said = tags.join(_own_tags(one))
     if one.stamp is not None:
+        if said:
+            pairs.setdefault(tags.KEY, said)  # of a bridge of before it stands in its meta
         return tuple(sorted(pairs.items()))
     around = dict(one.node.meta)
     if around.get(EXTERNAL) == "true":
         pairs = {key: value for key, value in around.items() if key not in (EXTERNAL, PROBED)} | pairs
     if one.node.name:
         pairs.setdefault(NODE, one.node.name)
-    if one.tags:
-        pairs.setdefault(TAGS, ",".join(one.tags))
+    if said:
+        pairs[tags.KEY] = said
     if spelled:
         pairs.setdefault(NAME, spelled)
     return tuple(sorted(pairs.items()))
+
+
+def _own_tags(one: Instance) -> frozenset[str]:
+    if one.stamp is not None:
+        common = dict(one.meta).get(COMMON)
+        return frozenset(one.tags).difference(tags.split(common)) if common is not None else frozenset()
+    return frozenset(one.tags).difference((SYNC_TAG,) if from_kubernetes(one) else ())
 
 
 def _told(name: ServiceName, spelled: str, flaws: Iterable[_Flaw]) -> list[Problem]:

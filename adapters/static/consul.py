@@ -11,7 +11,7 @@ from typing import Any
 from adapters.static import records
 from adapters.static.records import IGNORED, Flaw, FlawError, Group, Made, Scope
 from adapters.static.spelling import snake, snake_key
-from bridge.kit import address
+from bridge.kit import address, tags
 from bridge.kit.place import Path, excerpt
 from bridge.model import Endpoint, Locality
 
@@ -121,12 +121,12 @@ def _group(said: dict[str, Any], scope: Scope) -> Group:
         place = _locality(said.get("locality"), scope.locality)
         key = "meta"
         pairs = dict(records.metadata(records.mapping(said.get("meta") or {})))
-        key = "tags"
-        tags = said.get("tags") or []
-        if not isinstance(tags, list):
-            raise ValueError(f"{excerpt(tags)} is not a list")  # noqa: TRY004  # operators' input, told like the rest
-        if tags:
-            pairs.setdefault("tags", ",".join(records.text(tag, "tag") for tag in tags))
+        key = tags.KEY
+        listed = said.get("tags") or []
+        if not isinstance(listed, list):
+            raise ValueError(f"{excerpt(listed)} is not a list")  # noqa: TRY004  # operators' input, told like the rest
+        if listed:
+            pairs.setdefault(tags.KEY, tags.join(records.text(tag, "tag") for tag in listed))
         metadata = records.metadata(pairs)
     except ValueError as error:
         raise _BadError(key, error) from None

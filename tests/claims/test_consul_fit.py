@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from adapters.consul import claims, extras, owned
 from adapters.consul.fit import Form, fit, of_key, spell
-from adapters.consul.objects import EXTRAS, FORMAT, KEY, OWNER, PREFIX, Broken, instances_of
+from adapters.consul.objects import EXTRAS, FORMAT, KEY, OWNER, PREFIX, Broken, Instance, instances_of
+from adapters.consul.translate import endpoint as translated
 from bridge.adapter import Claim, Holding, Put, Record, Remove
 from bridge.kit.mark import Mark
 from bridge.model import Endpoint, Health, Locality, Port, Service, ServiceName
@@ -21,6 +22,11 @@ from tests.builders import endpoint, service
 FORM = Form("shop", {ServiceName("shop", "old"): "Old_Web"}, ("k8s",))
 US = Mark("us", "one", ("before",))
 NODE = "registry-bridge-us"
+
+
+def read(one: Instance) -> Endpoint:
+    """As it is read where nothing is configured."""
+    return translated(one, owned._PLAIN)
 
 
 def stored(record: Record, owner: str = "us", index: int = 7) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -63,7 +69,35 @@ def test_tags_that_stand_in_the_metadata_are_the_instances() -> None:
     (record,) = fitted(
         Service.of(ServiceName("shop", "web"), [endpoint("10.1.0.1:80", metadata=(("tags", "v2, db"),))])
     )
-    assert json.loads(record.content)["Service"]["Tags"] == ["db", "k8s", "v2"]
+    said = json.loads(record.content)["Service"]
+    assert said["Tags"] == ["db", "k8s", "v2"]
+    assert "tags" not in said["Meta"]
+
+
+TAGS = ["a,b", "urlprefix-/x strip=/x", "back\\slash", "\\", " spaced ", "rule=Host(`a`,`b`)", "k8s"]
+
+
+def test_what_one_consul_has_as_tags_another_one_has_as_tags_and_a_third_one_too() -> None:
+    (first,) = instances_of([{"Node": {"Node": "vm-7"}, "Service": {"Address": "10.1.0.1", "Port": 80, "Tags": TAGS}}])
+    assert isinstance(first, Instance)
+    metadata = read(first).metadata
+    web = Service.of(ServiceName("shop", "web"), [endpoint("10.1.0.1:80", metadata=metadata)])
+    for common in (("k8s",), ("bridge", "x,y"), ()):
+        (record,), problems = fit(FORM._replace(tags=common), web)
+        assert problems == ()
+        stands, check = stored(record)
+        assert stands["Tags"] == sorted({*TAGS, *common})
+        (again,) = instances_of([{"Node": {"Node": NODE}, "Service": stands, "Checks": [check]}])
+        assert isinstance(again, Instance)
+        assert read(again).metadata == metadata
+
+
+def test_tags_that_are_more_than_a_value_of_meta_takes_are_tags_all_the_same() -> None:
+    many = [f"tag-{number:03}" for number in range(100)]
+    (record,) = fitted(
+        Service.of(ServiceName("shop", "web"), [endpoint("10.1.0.1:80", metadata=(("tags", ",".join(many)),))])
+    )
+    assert json.loads(record.content)["Service"]["Tags"] == ["k8s", *many]
 
 
 def test_what_is_written_is_read_back_as_it_was_meant() -> None:

@@ -1,6 +1,7 @@
 """What instances of a Consul say as endpoints."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -131,6 +132,13 @@ def test_meta_and_tags_are_metadata_and_the_mark_is_not() -> None:
     assert dict(one.metadata) == {"version": "2", "tags": "blue,v2", "registered-on": "vm-7"}
     bridged = only(entry(Meta={"version": "2", OWNER: "other"}, Tags=["v2", "blue"]))
     assert dict(bridged.metadata) == {"version": "2"}
+
+
+def test_the_tag_by_which_consul_k8s_knows_its_own_goes_nowhere_and_a_hands_goes_along() -> None:
+    """A consul-k8s leaves a service with its tag out of Kubernetes, whoever has written it."""
+    copied = entry(Meta={"external-source": "kubernetes"}, Tags=["k8s", "v2"])
+    assert dict(only(copied, selection=replace(ALL, synced=True)).metadata)["tags"] == "v2"
+    assert dict(only(entry(Tags=["k8s", "v2"])).metadata)["tags"] == "k8s,v2"
 
 
 @pytest.mark.parametrize("kind", ["connect-proxy", "mesh-gateway", "terminating-gateway", "ingress-gateway"])

@@ -146,12 +146,15 @@ async def test_several_datacenters_are_several_registries_and_one_that_is_lost_t
             await until_async(arrives, "a change in the near one arrives, and the far one's stand")
 
 
+TAGS = ["rule=Host(`a`,`b`)", "v2"]
+
+
 @pytest.mark.promise("law-5")
 async def test_what_one_datacenter_has_stands_in_another_one_by_an_agent_of_the_first(
     program: Path, tmp_path: Path
 ) -> None:
     async with federated(program, tmp_path) as (one, two), one.hand() as here, two.hand() as there:
-        said = partial(entry, "Web_Shop", "10.0.0.1", node="vm-1", tags=["v2"], meta={"version": "2"})
+        said = partial(entry, "Web_Shop", "10.0.0.1", node="vm-1", tags=TAGS, meta={"version": "2"})
         await here.register(said())
         near = {"kind": "consul", "url": one.url, "token_file": str(tmp_path / "token-state"), "namespace": "shop"}
         bridge = Exporter(tmp_path, one.url, there, vms=near, consul={"datacenter": "dc2"})
@@ -160,7 +163,8 @@ async def test_what_one_datacenter_has_stands_in_another_one_by_an_agent_of_the_
             await bridge.until_holds("10.0.0.1", service="web-shop")
             (found,) = await there.get("catalog/service/web-shop")
             meta = {key: value for key, value in found["ServiceMeta"].items() if not key.startswith("registry-bridge-")}
-            assert meta == {"registered-as": "Web_Shop", "registered-on": "vm-1", "tags": "v2", "version": "2"}
+            assert meta == {"registered-as": "Web_Shop", "registered-on": "vm-1", "version": "2"}
+            assert found["ServiceTags"] == TAGS
             await here.register(said(status="critical"))
 
             async def critical() -> bool:
