@@ -52,6 +52,8 @@ class ServiceNode:
     children: dict[ChildKey, Child] = field(default_factory=dict)
     members: dict[str, set[ChildKey]] = field(default_factory=dict)
     """By branch, all that are to be known."""
+    passed: int = 0
+    """Children that are called as no member is."""
 
 
 class Leaf(NamedTuple):
@@ -241,6 +243,9 @@ class Mirror:
         keys = {ChildKey(branch.path, name) for name in names if self.dialect.is_member(branch.path, name)}
         known = node.members.get(branch.path, set())
         node.members[branch.path] = keys
+        if not branch.path and node.passed != (passed := len(names) - len(keys)):
+            node.passed = passed
+            self.changed.add(node.found.path)
         for key in known - keys:
             node.children.pop(key, None)
             self._forget(_below(at, key.name))

@@ -1,11 +1,15 @@
 """What all trees say, put together at the cost of what changed: the services of others, and what we hold."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from adapters.zookeeper import members
+from adapters.zookeeper.dialects.dialect import Child
+from adapters.zookeeper.dialects.guess import guess
 from adapters.zookeeper.documents import Documents
 from adapters.zookeeper.members import OF_ANOTHER, Members, Revision, Scope, Told
 from adapters.zookeeper.mirror import Mirror
@@ -19,13 +23,32 @@ Where = tuple[int, str]
 """The number of a tree, and the path of a service's node in it."""
 
 
+FEW: Final = 3
+"""Records that are not understood, of which it is not said that they are of another dialect where no other fits."""
+
+LOOKED_AT: Final = 20
+"""Records of which it is seen what they look like."""
+
+
 class _Known(NamedTuple):
     """`heeds` are the names of the documents that may say something of it."""
 
     found: Found
     members: Members
     told: Told
+    passed: int
     heeds: frozenset[str] = frozenset()
+
+    @property
+    def bad(self) -> list[Child]:
+        """Those that cannot be understood."""
+        return [member.child for member in self.members.values() if member.why]
+
+    @property
+    def counts(self) -> Counter[bool]:
+        """How many children are understood, and how many are not."""
+        bad = len(self.bad)
+        return Counter({True: len(self.members) - bad, False: bad + self.passed})
 
 
 class Trees:
@@ -49,6 +72,7 @@ class Trees:
         self._network = network
         self._mark = mark
         self._known: dict[Where, _Known] = {}
+        self._counts = [Counter[bool]() for _ in mirrors]
         self._of: dict[ServiceName, set[Where]] = {}
         self._documents = documents
         self._heeding: dict[tuple[Documents, str], set[Where]] = {}
@@ -79,7 +103,8 @@ class Trees:
 
     def problems(self) -> Iterator[Problem]:
         """Those of the trees themselves."""
-        for mirror in self._mirrors:
+        for number, mirror in enumerate(self._mirrors):
+            yield from self._mistaken(number, mirror)
             yield from (mirror.problems[path] for path in sorted(mirror.problems))
         for documents in dict.fromkeys(self._documents.values()):
             for name, problem in documents.problems():
@@ -89,23 +114,41 @@ class Trees:
     def _look(self, where: Where, mirror: Mirror) -> None:
         """Read one service's node again."""
         before = self._known.pop(where, None)
+        if before is not None:
+            self._counts[where[0]].subtract(before.counts)
         node = mirror.nodes.get(where[1])
         if node is None:
             if before is not None:
                 self._forget(before.found.service, where)
                 self._heed(where, before.heeds, frozenset())
             return
-        found, known = node.found, before.members if before is not None else {}
-        read = members.take(mirror.dialect, node.children.values(), known)
+        found = node.found
+        read = members.take(mirror.dialect, node.children.values(), before.members if before is not None else {})
         heeds, said = frozenset[str](), {}
         if (documents := self._documents.get(where[0])) is not None:
             heeds = mirror.dialect.heeds(found.node, (member.part for member in read.values()))
             said = documents.parts(heeds)
             self._heed(where, before.heeds if before is not None else frozenset(), heeds)
         told = members.tell(mirror.dialect, read, self._scope(found), self._mark, said)
-        self._known[where] = _Known(found, read, told, heeds)
+        known = self._known[where] = _Known(found, read, told, node.passed, heeds)
+        self._counts[where[0]].update(known.counts)
         self._of.setdefault(found.service, set()).add(where)
         self.touched[found.service] = None
+
+    def _mistaken(self, number: int, mirror: Mirror) -> Iterator[Problem]:
+        """Where most records of a tree are not of the dialect that is configured."""
+        understood, left = (self._counts[number][it] for it in (True, False))
+        if left <= understood:
+            return
+        said = mirror.dialect.name
+        bad = islice((child for (of, _), one in self._known.items() if of == number for child in one.bad), LOOKED_AT)
+        other = next((one.dialect for one in guess(bad, said) if one.dialect != said), "")
+        if not other and left < FEW:
+            return
+        looks = f", and look like {other}" if other else ""
+        what = f"of {understood + left:,} records {left:,} are not understood as {said}{looks}"
+        then = "see `registry-bridge check --sample`, and correct the `dialect` of the tree, or its path"
+        yield Problem("dialect", mirror.tree.root, f"{what}; {then}")
 
     def _forget(self, name: ServiceName, where: Where) -> None:
         self._of[name].discard(where)

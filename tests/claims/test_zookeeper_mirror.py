@@ -8,6 +8,7 @@ from adapters.zookeeper.dialects.curator import Curator
 from adapters.zookeeper.dialects.dialect import Dialect, PortNames, Spelled
 from adapters.zookeeper.dialects.dubbo import Dubbo
 from adapters.zookeeper.dialects.nerve import Nerve
+from adapters.zookeeper.dialects.serverset import ServerSet
 from adapters.zookeeper.dialects.words import MAX_DATA
 from adapters.zookeeper.documents import Documents
 from adapters.zookeeper.members import OF_ANOTHER
@@ -381,3 +382,32 @@ def test_what_ends_with_another_session_than_ours_is_not_what_is_wanted() -> Non
             pass
         (record,) = whole.holdings[ALL][name("shop/web")].records
         assert record.content.startswith(OF_ANOTHER) is ends
+
+
+def test_a_tree_of_another_dialect_says_so_in_one_line_with_what_it_looks_like() -> None:
+    znodes = Znodes()
+    for number in (1, 2, 3):
+        znodes.make(f"/services/web/10.0.0.{number}:80")
+    seen = Seen(znodes, mirror())
+    assert seen.look() == {}
+    first, *records = seen.problems
+    assert first == (
+        "/services: of 3 records 3 are not understood as curator, and look like plain; see `registry-bridge check "
+        "--sample`, and correct the `dialect` of the tree, or its path"
+    )
+    assert len(records) == 3
+    say(znodes, "10.0.0.4:80", "10.0.0.5:80", "10.0.0.6:80")
+    seen.look()
+    assert len(seen.problems) == 3
+    znodes.remove("/services/web/10.0.0.1:80")
+    seen.look()
+    assert len(seen.problems) == 2
+
+
+def test_a_tree_none_of_whose_children_is_called_as_its_dialect_calls_them_is_not_silent() -> None:
+    znodes = Znodes()
+    say(znodes, "10.0.0.4:80", "10.0.0.5:80", "10.0.0.6:80")
+    seen = Seen(znodes, mirror(dialect=ServerSet(HTTP)))
+    assert seen.look() == {}
+    (problem,) = seen.problems
+    assert problem.startswith("/services: of 3 records 3 are not understood as serverset; see `registry-bridge check")
