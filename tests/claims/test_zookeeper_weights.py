@@ -100,7 +100,7 @@ def test_a_vector_is_written_as_finagle_reads_it_and_the_mark_is_where_it_does_n
     assert (
         there.nodes[vector].data.decode() == VECTOR.replace("member_0000000001", heavy)[:-1] + f',"metadata":{marked}}}'
     )
-    assert vector[-11:] == member[-11:] == "_0000000000"
+    assert vector[-10:] == member[-10:] == "0000000000"
 
 
 def test_whoever_weighs_what_all_do_needs_no_vector(there: Set, writer: Writer) -> None:

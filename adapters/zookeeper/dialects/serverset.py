@@ -119,12 +119,16 @@ class ServerSet(Written):
         return Said(f"{said.stem}{_WEIGHT}", vectors.write(member, weight))
 
     def node(self, said: Said, owner: str) -> Node:
-        """What it says is in the name too: a reader that missed the end of a znode takes one of that name for it."""
+        """What it says is in the name too: a reader that missed the end of a znode takes one of that name for it.
+
+        The name ends with digits alone: old readers pass over a member that has others (Aurora's, in Java), or give up
+        on the set (Twitter's, in Python, which also writes the number out again: so it begins with no zero).
+        """
         made = words.json_object(said.content)
         made["metadata"] = pairs.marked(made.get("metadata", {}), owner, said.stem)
         prefix = vectors.PREFIX if said.stem.endswith(_WEIGHT) else PREFIX
-        name = f"{prefix}registry-bridge-{words.digest(owner, said.stem, said.content)}_"
-        return Node("", name, words.compact(made), numbered=True)
+        number = int(words.digest(owner, said.stem, said.content), 16)
+        return Node("", f"{prefix}1{number:020}", words.compact(made), numbered=True)
 
     def content(self, child: Child) -> bytes:
         try:
