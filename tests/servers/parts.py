@@ -12,7 +12,7 @@ from tests.servers import deploy
 from tests.servers.consul import readers
 from tests.servers.consul import server as consul
 from tests.servers.kubernetes import binaries as kubernetes
-from tests.servers.zookeeper import jars, peer
+from tests.servers.zookeeper import jars, peer, scraper
 
 Say = Callable[[str], None]
 
@@ -39,6 +39,7 @@ PARTS: Mapping[str, Callable[[Say], object]] = {
     "Consul 1.8": consul.find18,
     "tools of deploy/": deploy.Tools,
     "Consul's Go client": readers.find_reader,
+    "Prometheus's discovery": scraper.find_scraper,
 }
 """Name to what has it there, longest first; it may raise NoProgramError, NoJavaError or EnvoyError."""
 
