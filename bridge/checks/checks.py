@@ -292,4 +292,5 @@ def _due(key: Key, check: Check, now: float) -> float:
     """The next moment at which an endpoint is checked: each has its own within the interval, by its name."""
     service, endpoint = key
     phase = crc32(f"{service} {endpoint}".encode()) / 2**32 * check.interval
-    return phase + check.interval * (floor((now - phase) / check.interval) + 1)
+    due = phase + check.interval * (floor((now - phase) / check.interval) + 1)
+    return due if due > now + _TICK else due + check.interval  # rounding may have it be this very moment

@@ -152,6 +152,16 @@ def test_checks_are_spread_over_the_interval_and_each_keeps_its_moment() -> None
     assert [round(later - now, 6) for now, later in pairwise(mine)] == [10.0] * 5
 
 
+@given(st.integers(0, 10**9), st.sampled_from([0.1, 0.7, 3.0, 10.0, 61.3]), st.integers(0, 10**6))
+def test_the_next_moment_is_never_this_one(number: int, interval: float, beats: int) -> None:
+    """Whatever rounding makes of it: or what is checked once would be checked again and again in one moment."""
+    them = World(Checks([check(interval=interval)]), now=beats * interval)
+    them.exist(service("shop/web", f"10.0.0.1:{number % 65_535 + 1}"))
+    them.advance(10 * interval)
+    assert 9 <= len(them.asked) <= 11
+    assert all(later - now > 0.9 * interval for (now, _), (later, _) in pairwise(them.asked))
+
+
 def test_not_all_are_checked_at_once() -> None:
     checks = Checks([check()])
     them = World(checks)
