@@ -1,13 +1,12 @@
 """Dubbo's documents beside what they are about, on a real ZooKeeper."""
 
 import secrets
-from typing import Any
 from urllib.parse import quote_plus
 
 from bridge.model import Endpoint, Health, Port
 from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.natives import NATIVES
-from tests.servers.zookeeper.observing import Observing, observing, settings
+from tests.servers.zookeeper.observing import Observing, observing, settings, tree
 from tests.servers.zookeeper.server import ZooKeeper
 
 FOO = "com.ex.Foo"
@@ -31,8 +30,7 @@ async def test_who_is_disabled_by_a_document_is_draining_until_the_document_is_g
         await hand.make(f"{root}/{FOO}/providers/{quote_plus(url)}")
     document = f"{root}/config/dubbo/{FOO}:1.0.0:.configurators"
     head = f"configVersion: v2.7\nscope: service\nkey: {FOO}:1.0.0\nenabled: true\nconfigs:\n"
-    tree: dict[str, Any] = {"path": f"{root}/{{name}}", "dialect": "dubbo", "namespace": "shop"}
-    async with observing(settings(standing.hosts, [{**tree, "names": {FOO: "shop/foo"}}])) as seen:
+    async with observing(settings(standing.hosts, tree(root, "dubbo", names={FOO: "shop/foo"}))) as seen:
         await seen.until(lambda: said(seen) == AS_IT_WAS)
         one = f"- side: consumer\n  providerAddresses: ['{ONE}']\n  parameters:\n    "
         await hand.make(document, f"{head}{one}disabled: true\n".encode())
@@ -58,9 +56,8 @@ async def test_the_document_of_an_application_is_about_its_instances_and_may_be_
     entry = f"{{side: provider, addresses: ['{ONE}'], parameters: {{disabled: true}}}}"
     await hand.make(f"{folder}/foo.configurators", f"scope: application\nkey: foo\nconfigs: [{entry}]".encode())
     await hand.keep(folder)
-    dubbo = {"root": f"{root}-dubbo"}
-    tree: dict[str, Any] = {"path": f"{root}/{{name}}", "dialect": "dubbo-app", "namespace": "shop", "dubbo": dubbo}
-    async with observing(settings(standing.hosts, [tree])) as seen:
+    read = tree(root, "dubbo-app", dubbo={"root": f"{root}-dubbo"})
+    async with observing(settings(standing.hosts, read)) as seen:
         await seen.until(lambda: said(seen) == AS_IT_WAS)
         assert any(one.startswith(f"{folder}: may not be read by us; give us `r` there") for one in seen.problems)
         assert not seen.unread, "all else counts"
