@@ -164,7 +164,7 @@ class XdsClient:
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await self._call.write(raw)
 
-    async def until(self, holds: Callable[[], bool], what: str = "", patience: float = 60) -> None:
+    async def until(self, holds: Callable[[], bool], what: str = "", patience: float = 120) -> None:
         """Wait until something holds; TimeoutError when it does not within `patience` s, or the stream has ended."""
         try:
             async with asyncio.timeout(patience):

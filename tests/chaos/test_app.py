@@ -240,6 +240,7 @@ async def test_what_a_client_refuses_is_shown(bridge: Process) -> None:
         assert code == 0
         assert f"refused {PAYMENTS}" in out
         assert "registry_bridge_parked 1.0" in (await bridge.get("/metrics"))[1]
+    await until(lambda: bool(bridge.said("refused by a client")), "it is said")
     (line,) = bridge.said("refused by a client")
     assert "no thanks" in line["why"]
 
@@ -333,7 +334,7 @@ async def test_traffic_policy_reloads_while_running(bridge: Process, by_signal: 
         if by_signal:
             bridge.send(signal.SIGHUP)
         await client.until(lambda: client.have(CDS)[PAYMENTS].connect_timeout.seconds == 7, "the new time-out")
-    assert bridge.said("configuration read again")
+    await until(lambda: bool(bridge.said("configuration read again")), "it is said")
 
 
 async def test_a_bad_configuration_leaves_the_old_one_in_force_and_says_so(bridge: Process) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.test_app import PAYMENTS, Process, command, inventory, started, until, until_async
+from tests.chaos.test_static_files import put
 from tests.observed import as_written
 
 LEDGER = "shop/ledger"
@@ -101,6 +102,8 @@ async def test_what_is_read_is_written_and_follows_every_edit(bridge: Writer) ->
     await until(lambda: bridge.holds(1, 2, 3, 4), "the fourth is written")
     bridge.write(inventory("10.0.0.1", "10.0.0.2", "10.0.0.3"))
     await until(lambda: bridge.holds(1, 2, 3), "it is gone there too")
+    for file in ("targets.json", "hosts"):
+        await bridge.until_state(file, "in step")
     code, out, err = await bridge.call("plan")
     assert (code, out) == (0, "nothing to do\n"), err
     metrics = (await bridge.get("/metrics"))[1]
@@ -115,7 +118,7 @@ async def test_a_hand_in_our_file_is_put_right_once_and_the_log_says_why(bridge:
     if edit is None:
         bridge.targets.unlink()
     else:
-        bridge.targets.write_text(bridge.targets.read_text().replace('"10.0.0.2:8080", ', edit))
+        put(bridge.targets, bridge.targets.read_text().replace('"10.0.0.2:8080", ', edit))
     await until(lambda: bridge.said("put right"), "somebody's hand is seen")
     await until(lambda: bridge.written() == {PAYMENTS: [f"10.0.0.{n}:8080" for n in (1, 2, 3)]}, "it is as it was")
     await bridge.until_state("targets.json", "in step")
@@ -176,8 +179,9 @@ async def test_a_restart_with_another_inventory_removes_nothing_that_it_never_wa
     async with started(again):
         await again.until_ready()
         await until(lambda: LEDGER in again.written(), "the new one is written")
-        row = await again.until_state("targets.json", "in step")
-        assert row["withheld"] == {"orphan": 3}
+        for file in ("hosts", "targets.json"):
+            row = await again.until_state(file, "in step")
+            assert row["withheld"] == {"orphan": 3}
         assert sorted(again.written()) == [LEDGER, PAYMENTS]
         code, out, err = await again.call("plan", PAYMENTS, "--accept", "--yes")
         assert (code, out) == (0, "accepted: 6 endpoints\n"), err
@@ -231,6 +235,7 @@ async def test_of_two_bridges_with_one_owner_the_second_does_not_write_and_says_
         await other.until_ready()
         row = await other.until_state("targets.json", "another")
         assert "writes as owner prod; give each deployment an `owner:` of its own" in row["why"]
+        await until(lambda: len(other.said("export stopped")) == 2, "it is said of both files")
         assert [line["level"] for line in other.said("export stopped")] == ["error", "error"]
         assert any("another" in problem["what"] for problem in await other.rows("problems"))
         code, _, err = await other.call("withdraw", "--yes")

@@ -271,9 +271,9 @@ async def test_a_tool_that_is_not_there_is_named(tmp_path: Path) -> None:
 async def test_a_tool_that_hangs_is_ended_with_all_that_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.static.ansible_tool.TIMEOUT", 1.0)
+    monkeypatch.setattr("adapters.static.ansible_tool.TIMEOUT", 5.0)
     script = f"sleep 1000 & echo $! > {tmp_path}/child; wait"
-    assert "has not ended after 1 s" in await unavailable(tmp_path, **tool(tmp_path, script))
+    assert "has not ended after 5 s" in await unavailable(tmp_path, **tool(tmp_path, script))
     child = int((tmp_path / "child").read_text())
     async with asyncio.timeout(90):
         while _runs(child):

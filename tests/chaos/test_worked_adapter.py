@@ -30,7 +30,7 @@ def run(*command: str, at: Path | None = None, site: Path | None = None, code: i
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV_"))}
     if site is not None:
         environment["PYTHONPATH"] = str(site)
-    done = subprocess.run(command, cwd=at, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=at, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == code, f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -58,7 +58,7 @@ def test_its_settings_are_checked_like_all_others(installed: Path, tmp_path: Pat
         env={**os.environ, "PYTHONPATH": str(installed / "site")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 2
