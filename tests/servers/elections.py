@@ -71,7 +71,7 @@ class Ballot(ABC):
         return enter(self.elector(clock, **more), clock)
 
     def decisions(self) -> Decisions:
-        return Decisions(shelf(self.elector(CLOCK)), CLOCK)
+        return Decisions(shelf(self.elector(CLOCK, **STEADY)), CLOCK)
 
 
 class Elections:
@@ -111,13 +111,14 @@ class Elections:
 
     async def test_a_look_says_who_leads_and_makes_nothing(self, ballot: Ballot) -> None:
         async def looked() -> str:
-            elector = ballot.elector(CLOCK)
+            elector = ballot.elector(CLOCK, **STEADY)
             assert isinstance(elector, LeasedElection)
             return (await elector.sample(60)).says
 
         for _ in range(2):
             assert await looked() == "is not there yet; who leads first makes it"
-        first = ballot.enter()
+        await ballot.make(FREE)
+        first = ballot.enter(**STEADY)
         async with watched(first):
             await until(lambda: first.leads, "it leads")
             assert (await ballot.lease()).holder in await looked()
@@ -170,7 +171,7 @@ class Elections:
                 task.cancel()
 
     async def test_a_decision_names_what_it_replaces(self, ballot: Ballot) -> None:
-        mine, other = (shelf(ballot.elector(CLOCK)) for _ in range(2))
+        mine, other = (shelf(ballot.elector(CLOCK, **STEADY)) for _ in range(2))
         try:
             assert await mine.read() is None
             await mine.write(b"one", None)

@@ -9,7 +9,7 @@ import random
 import signal
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -129,41 +129,42 @@ class Pauses(ABC):
 
     async def _pause(self, before: int, *, hold: bool) -> None:
         """One pause past the lease, under churn; `before` counts the writes so far."""
-        first = await self._leader()
-        (second,) = self.replicas.keys() - {first}
 
-        def wrote(who: str) -> bool:
-            return any(one.who == who and one.leads is None and not one.refused for one in self.writes()[before:])
+        def wrote(who: str, since: int) -> bool:
+            return any(one.who == who and one.leads is None and not one.refused for one in self.writes()[since:])
 
         changing = asyncio.create_task(self.churn.run())
         try:
-            await until(lambda: wrote(first), f"{first} writes")
+            first = await self._leader(lambda who: wrote(who, before))
+            (second,) = self.replicas.keys() - {first}
             self.lines[first].set(hole=hold)
             await asyncio.sleep(random.uniform(0, HELD))
             self.replicas[first].send(signal.SIGSTOP)
-            await until(lambda: wrote(second), f"{second} writes")
+            paused = len(self.writes())
+            await until(lambda: wrote(second, paused), f"{second} writes")
             await asyncio.sleep(random.uniform(0, 0.5))
             self.replicas[first].send(signal.SIGCONT)
             self.lines[first].set()
             await asyncio.sleep(random.uniform(0.3, 1))
         finally:
-            self.replicas[first].send(signal.SIGCONT)
-            self.lines[first].set()
+            for who, one in self.replicas.items():
+                one.send(signal.SIGCONT)
+                self.lines[who].set()
             changing.cancel()
             with suppress(asyncio.CancelledError):
                 await changing
         wanted = self.churn.now
         await until_async(lambda: self.says(wanted), f"what stands there says {wanted}")
 
-    async def _leader(self) -> str:
-        """Who writes; one does at last."""
+    async def _leader(self, writes: Callable[[str], bool]) -> str:
+        """Who leads, and writes; on a busy machine it may be another one a moment later."""
         found: list[str] = []
 
         async def one_leads() -> bool:
             found[:] = [who for who, one in self.replicas.items() if await leads(one)]
-            return len(found) == 1
+            return len(found) == 1 and writes(found[0])
 
-        await until_async(one_leads, "one leads")
+        await until_async(one_leads, "one leads, and writes")
         return found[0]
 
 

@@ -271,9 +271,9 @@ class Writing:
             with pytest.raises(Unavailable):
                 await wrote.apply(change)
             with pytest.raises(Conflict):
-                await wrote.apply(change)
+                await wrote.insist(change)
             for one in rest:
-                await wrote.apply(one)
+                await wrote.insist(one)
             await wrote.watched.again()
             holding = await wrote.say(WEB)
             assert holding.endpoints == bench.written_as(WEB).endpoints

@@ -1,16 +1,18 @@
 """A sink as an outlet uses it: observed, claimed, written."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from bridge.adapter import Change, Claim, Holding, Problem, Record, Sink, Target
+from bridge.errors import Unavailable
 from bridge.kit.mark import Mark
 from bridge.model import Service, ServiceName
 from bridge.plan import plan
 from bridge.testing.conformance.bench import Bench, sink_of
 from bridge.testing.conformance.samples import OURS
-from bridge.testing.conformance.watching import Watched, watching
+from bridge.testing.conformance.watching import PAUSE, Watched, watching
 
 WALL = 1_750_000_000.0
 """Of the first heartbeat, in seconds since the epoch."""
@@ -45,6 +47,18 @@ class Wrote(NamedTuple):
 
     async def apply(self, change: Change) -> None:
         await self.sink.apply(self.target, change)
+
+    async def insist(self, change: Change) -> None:
+        """Apply it, again and again as long as the registry is out of reach; AssertionError says that it stays so."""
+        try:
+            async with asyncio.timeout(self.bench.patience):
+                while True:
+                    try:
+                        return await self.apply(change)
+                    except Unavailable:
+                        await asyncio.sleep(PAUSE)
+        except TimeoutError:
+            raise AssertionError(f"not within {self.bench.patience:g} s: that the registry is in reach again") from None
 
     async def say(self, service: Service) -> Holding:
         """Write it, and wait until nothing is left to do."""

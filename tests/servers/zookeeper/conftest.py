@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.zookeeper import owner
 from bridge.testing.proxy import FaultProxy
 from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.jars import POM, Java, NoJavaError, fetch
@@ -68,6 +69,12 @@ async def hand(standing: ZooKeeper) -> AsyncIterator[Hand]:
     """Somebody who writes into the session's server."""
     async with Hand(standing.hosts) as made:
         yield made
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that a busy machine keeps waiting is not silent yet, where a test writes and nobody tries it again."""
+    monkeypatch.setattr(owner, "SILENCE", 60.0)
 
 
 @pytest.fixture

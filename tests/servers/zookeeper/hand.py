@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Self, TypeVar
 
-from kazoo.client import KazooClient
-from kazoo.exceptions import ConnectionLoss, NoNodeError, SessionExpiredError
+from kazoo.client import KazooClient, TransactionRequest
+from kazoo.exceptions import ConnectionLoss, NodeExistsError, NoNodeError, SessionExpiredError
 from kazoo.retry import KazooRetry
 from kazoo.security import ACL, OPEN_ACL_UNSAFE, make_acl, make_digest_acl
 
@@ -17,6 +17,7 @@ from tests.servers.zookeeper.records import curator
 T = TypeVar("T")
 
 ADMIN = "admin:secret"
+PATIENCE = 90.0
 _RIGHTS = {"c": "create", "d": "delete", "r": "read", "w": "write"}
 
 
@@ -36,7 +37,7 @@ def _quiet() -> logging.Logger:
 async def expire(hosts: str, session: int) -> None:
     """End somebody's session while it is connected: a second client opens it too, and closes it."""
     client = KazooClient(hosts, timeout=20.0, client_id=(session, _password(session)), logger=_quiet())
-    await asyncio.to_thread(client.start, 90)
+    await asyncio.to_thread(client.start, PATIENCE)
     number, _ = client.client_id
     assert number == session, "it was another's"
     await asyncio.to_thread(client.stop)
@@ -59,9 +60,10 @@ class Hand:
     def __init__(self, hosts: str, **options: Any) -> None:
         retry = KazooRetry(max_tries=-1, delay=0.1, max_delay=0.5)
         self.kazoo = KazooClient(hosts, timeout=20.0, auth_data=[("digest", ADMIN)], connection_retry=retry, **options)
+        self._losses = 0
 
     async def __aenter__(self) -> Self:
-        await self.do(self.kazoo.start, 90)
+        await self.do(self.kazoo.start, PATIENCE)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -69,22 +71,19 @@ class Hand:
         await self.do(self.kazoo.close)
 
     async def do(self, what: Callable[..., T], *args: Any, **options: Any) -> T:
-        """Let kazoo do it in a thread."""
-        return await asyncio.to_thread(what, *args, **options)
+        """Let kazoo do it in a thread, again whenever the connection is lost meanwhile: then it may be done or not."""
+        while True:
+            try:
+                return await asyncio.to_thread(what, *args, **options)
+            except (ConnectionLoss, SessionExpiredError):
+                self._losses += 1
+                await asyncio.sleep(0.05)
 
     @property
     def session(self) -> int:
         """The number of its session."""
         number, _ = self.kazoo.client_id
         return int(number)
-
-    async def again(self, what: Callable[..., Awaitable[T]], *args: Any) -> T:
-        """Do something until a server is there that does it."""
-        while True:
-            try:
-                return await what(*args)
-            except (ConnectionLoss, SessionExpiredError):
-                await asyncio.sleep(0.05)
 
     async def say(self, *where: str, service: str = "web", root: str = "/services") -> None:
         """Register these (`10.0.0.1:80`), as Curator does it."""
@@ -93,8 +92,13 @@ class Hand:
 
     async def make(self, path: str, data: bytes = b"", **how: Any) -> str:
         """A node, with those above it."""
-        made = await self.do(self.kazoo.create, path, data, makepath=True, **how)
-        return str(made)
+        losses = self._losses
+        try:
+            return str(await self.do(self.kazoo.create, path, data, makepath=True, **how))
+        except NodeExistsError:
+            if self._losses == losses:
+                raise
+            return path  # it was made, and the answer lost
 
     async def many(self, nodes: Iterable[tuple[str, bytes]]) -> None:
         """Many nodes, some in a transaction; those above them are made where they are missing."""
@@ -106,8 +110,7 @@ class Hand:
             at_once = self.kazoo.transaction()
             for path, data in some:
                 at_once.create(path, data)
-            failed = [one for one in await self.do(at_once.commit) if isinstance(one, Exception)]
-            assert not failed, failed[0]
+            await self._commit(at_once)
 
     async def write(self, path: str, data: bytes) -> None:
         await self.do(self.kazoo.set, path, data)
@@ -122,7 +125,11 @@ class Hand:
         at_once = self.kazoo.transaction()
         for each in reversed(await self.all(path)):
             at_once.delete(each)
-        failed = [one for one in await self.do(at_once.commit) if isinstance(one, Exception)]
+        await self._commit(at_once)
+
+    async def _commit(self, at_once: TransactionRequest) -> None:
+        """Kazoo sends a transaction once."""
+        failed = [one for one in await asyncio.to_thread(at_once.commit) if isinstance(one, Exception)]
         assert not failed, failed[0]
 
     async def stat(self, path: str) -> Any:
@@ -134,6 +141,12 @@ class Hand:
             return sorted(await self.do(self.kazoo.get_children, path))
         except NoNodeError:
             return []
+
+    async def until_empty(self, path: str) -> None:
+        """Wait until it has no children: a session that is ended ends a little later."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.names(path):
+                await asyncio.sleep(0.05)
 
     async def read(self, path: str) -> bytes:
         data, _ = await self.do(self.kazoo.get, path)

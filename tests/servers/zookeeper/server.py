@@ -120,8 +120,10 @@ class ZooKeeper:
             return ""
 
     async def sessions(self) -> set[int]:
-        """The numbers of the sessions that it keeps, connected or not."""
-        return {int(found, 16) for found in re.findall(r"^\t(0x[0-9a-f]+)", await self.ask("dump"), re.MULTILINE)}
+        """The numbers of the sessions that it keeps, connected or not; it is asked until it answers."""
+        while not (told := await self.ask("dump")):
+            await asyncio.sleep(0.05)
+        return {int(found, 16) for found in re.findall(r"^\t(0x[0-9a-f]+)", told, re.MULTILINE)}
 
     def pause(self) -> None:
         """Freeze it: connections stay open, and nobody answers."""
@@ -173,9 +175,17 @@ class Ensemble:
 
     async def by_mode(self) -> tuple[ZooKeeper, list[ZooKeeper]]:
         """The leader, and those who follow."""
-        modes = await asyncio.gather(*(server.serving() for server in self.servers))
-        (leader,) = [one for one, mode in zip(self.servers, modes, strict=True) if mode == "leader"]
+        leader = await _leader(self.servers)
         return leader, [one for one in self.servers if one is not leader]
+
+
+async def _leader(servers: Sequence[ZooKeeper]) -> ZooKeeper:
+    """The one that leads; they may just be electing another."""
+    while True:
+        modes = await asyncio.gather(*(server.serving() for server in servers))
+        if modes.count("leader") == 1:
+            return servers[modes.index("leader")]
+        await asyncio.sleep(0.1)
 
 
 def _peer(
@@ -221,8 +231,7 @@ class Lagging:
             self._stack.push_async_callback(server.stop)
         for server in self._first:
             await server.start(wait=False)
-        modes = await asyncio.gather(*(server.serving() for server in self._first))
-        self.ahead = self._first[modes.index("leader")]
+        self.ahead = await _leader(self._first)
         await self.follower.start()
         return self
 

@@ -249,7 +249,7 @@ async def test_the_loop_goes_on_while_a_server_is_frozen(own: ZooKeeper) -> None
             watching.cancel()
             await seen.until(lambda: seen.reading.lost is None)
     print(f"the loop was late by at most {max(lags) * 1000:.0f} ms in {len(lags)} turns")
-    assert len(lags) > 60, "twice as often as it was asked for a reading"
+    assert len(lags) >= 30, "as often as it was asked for a reading"
 
 
 @pytest.mark.promise("law-10")
@@ -257,7 +257,7 @@ async def test_more_than_kazoo_can_queue_keeps_nobody_from_noticing_that_a_serve
     client = Client(Access(own.hosts, session=60.0), "zookeeper", SystemClock(), asyncio.Event())
     large = Put("/", b"x" * 500_000)  # a few fill the connection, and then kazoo takes nothing more from its queue
     try:
-        await client.up(30)
+        await client.up(90)
         async with frozen(own), asyncio.timeout(25):
             with pytest.raises(SilentError):
                 await client.ask(*[large] * 400)
@@ -306,7 +306,7 @@ async def test_who_asks_after_the_end_is_told_so() -> None:
 async def test_half_a_character_in_a_path_is_refused_and_ends_nothing(standing: ZooKeeper) -> None:
     client = Client(Access(standing.hosts), "zookeeper", SystemClock(), asyncio.Event())
     try:
-        await client.up(30)
+        await client.up(90)
         whole, half, inside = await client.ask(
             Exists("/"), Exists("/a\udcff"), Multi((Create("/b"), Delete("/b\ud800")))
         )

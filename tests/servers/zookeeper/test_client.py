@@ -18,7 +18,7 @@ MANY: tuple[Operation, ...] = (Put("/services", b"x" * 10_000),) * 3_000
 async def test_however_much_is_asked_of_a_server_that_takes_nothing_the_thread_keeps_its_times(own: ZooKeeper) -> None:
     """With all of it given to kazoo at once, the thread would be stuck in there until the session is nearly over."""
     client = Client(Access(own.hosts, session=40.0), "zookeeper", SystemClock(), asyncio.Event())
-    await client.up(30)
+    await client.up(90)
     async with frozen(own), asyncio.timeout(20):
         for _ in range(3):
             with pytest.raises(SilentError):

@@ -11,6 +11,8 @@ from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.jars import OLDER
 from tests.servers.zookeeper.server import ZooKeeper
 
+pytestmark = pytest.mark.usefixtures("unhurried")
+
 DIALECTS: dict[str, tuple[str, dict[str, Any]]] = {
     "curator": ("curator", {}),
     "spring": ("spring", {}),

@@ -110,7 +110,7 @@ async def test_who_cannot_reach_the_server_stops_before_others_could_take_over(o
         await until(leaders, "one leads")
         await own.kill()
         await until(lambda: not leaders(), "nobody leads")
-        assert any("tried again" in one.leadership.why for one in them)
+        await until(lambda: any("tried again" in one.leadership.why for one in them), "why is said")
         await own.start()
         await until(leaders, "one leads")
 

@@ -35,6 +35,13 @@ def tree(root: str) -> list[dict[str, object]]:
     return [{**CURATOR[0], "path": f"{root}/{{name}}"}]
 
 
+async def session_beside(hand: Hand, server: ZooKeeper) -> int:
+    """The only session that is not the hand's; one that a busy machine lost may be there beside it for a while."""
+    while len(found := await server.sessions() - {hand.session}) != 1:
+        await asyncio.sleep(0.1)
+    return found.pop()
+
+
 @both
 @pytest.mark.promise("R-01", "law-4")
 async def test_a_server_killed_and_started_again_removes_nothing_and_changes_made_meanwhile_arrive(
@@ -50,7 +57,7 @@ async def test_a_server_killed_and_started_again_removes_nothing_and_changes_mad
             assert "tried again" in seen.reading.why
             await proxy.refuse()
             await own.start()
-            await hand.again(hand.say, "10.0.0.5:80")
+            await hand.say("10.0.0.5:80")
             await hand.remove("/services/web/10.0.0.4:80")
             await proxy.listen()
             await seen.until(lambda: seen.served("web") == [*FOUR[:3], "10.0.0.5:80"])  # small: 3 s
@@ -137,11 +144,10 @@ async def test_after_a_session_that_ended_while_cut_off_watches_are_set_again_an
         await hand.say(*FOUR)
         async with observing(settings(f"127.0.0.1:{proxy.port}")) as seen:
             await seen.until(lambda: seen.served("web") == FOUR)
-            ours = await own.sessions() - {hand.session}
-            assert ours
+            ours = await session_beside(hand, own)
             await proxy.refuse()
             proxy.reset()
-            while ours & await own.sessions():
+            while ours in await own.sessions():
                 await asyncio.sleep(0.1)
             await hand.say(FIVE[-1])
             await proxy.listen()
@@ -155,10 +161,10 @@ async def test_after_a_session_that_ended_while_cut_off_watches_are_set_again_an
 async def test_a_session_that_is_ended_under_us_costs_no_change_and_removes_nothing(own: ZooKeeper) -> None:
     async with Hand(own.hosts) as hand:
         await hand.say(*FOUR)
-        async with observing(settings(own.hosts, session="10s")) as seen:
+        async with observing(settings(own.hosts, session="30s")) as seen:
             await seen.until(lambda: seen.served("web") == FOUR)
             for number in range(6, 16):
-                (ours,) = await own.sessions() - {hand.session}
+                ours = await session_beside(hand, own)
                 ending = asyncio.create_task(expire(own.hosts, ours))
                 await hand.say(f"10.0.0.{number}:80")
                 await hand.write(f"/services/web/{FOUR[0]}", curator(f"10.0.1.{number}:80"))
@@ -179,7 +185,7 @@ async def test_an_ensemble_that_loses_its_leader_costs_nothing(ensemble: Ensembl
         async with observing(settings(ensemble.hosts, session="4s")) as seen:
             await seen.until(lambda: seen.served("web") == FOUR)
             await leader.kill()
-            await hand.again(hand.say, "10.0.0.5:80")
+            await hand.say("10.0.0.5:80")
             await seen.until(lambda: seen.served("web") == FIVE)
             await seen.until(lambda: seen.reading.lost is None)
 
@@ -238,11 +244,16 @@ async def test_an_instance_that_comes_and_goes_ten_times_a_second_is_never_delet
     await hand.say(flapping, root=root)
     async with observing(settings(standing.hosts, tree(root))) as seen:
         await seen.until(lambda: seen.served("web") == [*FOUR, flapping])
+        loop = asyncio.get_running_loop()
         views: set[tuple[str, ...]] = set()
+        unseen: list[float] = []  # for how long it was
 
         async def watch() -> None:
+            there = loop.time()
             while True:
-                views.add(tuple(seen.served("web")))
+                views.add(served := tuple(seen.served("web")))
+                there = loop.time() if flapping in served else there
+                unseen.append(loop.time() - there)
                 await asyncio.sleep(0.002)
 
         watching = asyncio.create_task(watch())
@@ -252,9 +263,9 @@ async def test_an_instance_that_comes_and_goes_ten_times_a_second_is_never_delet
             await hand.say(flapping, root=root)
             await asyncio.sleep(0.05)
         await hand.remove(f"{root}/web/{flapping}")
-        await seen.until(lambda: seen.served("web") == [*FOUR, f"{flapping}?"])
+        await seen.until(lambda: (*FOUR, f"{flapping}?") in views)
         await hand.say(flapping, root=root)
-        watching.cancel()
-        assert views <= {(*FOUR, flapping), (*FOUR, f"{flapping}?")}
-        assert len(views) == 2, "that it was gone is seen"
         await seen.until(lambda: seen.served("web") == [*FOUR, flapping])
+        watching.cancel()
+        stands = {(*FOUR, flapping), (*FOUR, f"{flapping}?")}
+        assert views == stands or max(unseen) > 3, "only what was gone for so long may go"

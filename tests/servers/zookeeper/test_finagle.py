@@ -14,7 +14,10 @@ from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.observing import observing, settings, tree
 from tests.servers.zookeeper.peer import FINAGLE, Fleet, Instance
 
-pytestmark = pytest.mark.parametrize("program", [FINAGLE], ids=["finagle"], indirect=True)
+pytestmark = [
+    pytest.mark.parametrize("program", [FINAGLE], ids=["finagle"], indirect=True),
+    pytest.mark.usefixtures("unhurried"),
+]
 
 ONE, TWO, THREE = "10.20.0.1", "10.20.0.2", "10.20.0.3"
 

@@ -18,6 +18,8 @@ from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.observing import observing, settings, tree
 from tests.servers.zookeeper.peer import ANY, DUBBO, PATIENCE, SPRING, Fleet, addresses
 
+pytestmark = pytest.mark.usefixtures("unhurried")
+
 ONE, TWO, THREE = (f"10.20.0.{number}:8080" for number in (1, 2, 3))
 FOO = "com.ex.Foo"
 

@@ -76,6 +76,7 @@ async def test_who_reaches_only_an_observer_reads_writes_and_leads_through_it_an
 
 
 @pytest.mark.promise("law-6")
+@pytest.mark.usefixtures("unhurried")
 async def test_a_write_through_an_observer_by_who_leads_no_more_is_refused(java: Java, tmp_path: Path) -> None:
     async with Ensemble(java, tmp_path / "ensemble", voters=2, observers=1) as ensemble:
         voter, _, observer = ensemble.servers
@@ -117,7 +118,7 @@ async def test_while_the_only_server_is_read_only_for_want_of_a_quorum_nothing_g
                 await bridge.until_row(lambda row: row["state"] == "lost" and row["puts"] == 1, "it has a write to do")
                 await until_read(bridge, 3)
                 await other.start()
-                await hand.again(bridge.until_holds, B)
+                await bridge.until_holds(B)
                 await bridge.until_state("in step")
                 await until_read(bridge, 3)
                 assert not [one for one in bridge.said("endpoints held") if one["source"] == "zk"]

@@ -18,6 +18,8 @@ from bridge.testing.proxy import FaultProxy
 from tests.servers.zookeeper.bench import ZooKeeperBench
 from tests.servers.zookeeper.hand import Hand
 
+pytestmark = pytest.mark.usefixtures("unhurried")
+
 
 class DeepBench(ZooKeeperBench):
     """Its services are two levels below the root."""
@@ -184,7 +186,7 @@ async def test_what_stands_empty_above_records_that_went_without_us_goes_with_th
         await before.gone(API.name)
         await before.claim(2)
         assert await hand.names(bench.root) == ["theirs", "web"]
-    assert await hand.names(f"{bench.root}/web") == []
+    await hand.until_empty(f"{bench.root}/web")
     async with writing(bench, term=3) as wrote:
         assert await hand.names(bench.root) == ["theirs"]
         assert await notes(hand) == []

@@ -150,7 +150,7 @@ async def test_what_ended_with_our_session_is_written_anew_by_the_next_one_and_f
     own: ZooKeeper, tmp_path: Path
 ) -> None:
     async with Hand(own.hosts) as hand:
-        bridge = Exporter(tmp_path, own, hand, "nerve", ephemeral=True)
+        bridge = Exporter(tmp_path, own, hand, "nerve", ephemeral=True, session="10s")
         bridge.inventory(web=[A, B])
         async with exporting(bridge):
             await bridge.until_holds(A, B)

@@ -14,7 +14,10 @@ from tests.servers.zookeeper.hand import Hand
 from tests.servers.zookeeper.observing import observing, settings, tree
 from tests.servers.zookeeper.peer import SPRING_CLOUD, Fleet
 
-pytestmark = pytest.mark.parametrize("program", [SPRING_CLOUD], ids=["spring-cloud"], indirect=True)
+pytestmark = [
+    pytest.mark.parametrize("program", [SPRING_CLOUD], ids=["spring-cloud"], indirect=True),
+    pytest.mark.usefixtures("unhurried"),
+]
 
 PORTS = (Port("http", 8080),)
 ITSELF = "10.20.0.9"

@@ -10,6 +10,8 @@ from bridge.testing.proxy import FaultProxy
 from tests.servers.zookeeper.bench import ZooKeeperBench
 from tests.servers.zookeeper.hand import Hand
 
+pytestmark = pytest.mark.usefixtures("unhurried")
+
 PORTS = (Port("http", 8080), Port("admin", 8081))
 
 
