@@ -5,11 +5,11 @@ complete. Retries, back-off, name resolution, address policy, the belief in remo
 core's.
 """
 
-from collections.abc import AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NewType, Protocol, runtime_checkable
+from typing import NamedTuple, NewType, Protocol, runtime_checkable
 
-from bridge.model import Endpoint, Service, ServiceName, Services
+from bridge.model import Endpoint, EndpointId, Service, ServiceName, Services
 from bridge.table import Table
 
 Target = NewType("Target", str)
@@ -263,6 +263,32 @@ class Heir(Protocol):
 
         Raises Conflict, Rejected, Unavailable, or Denied where it is left empty for want of a right.
         """
+        ...
+
+
+class Probe(NamedTuple):
+    """How somebody else looks at an endpoint for a registry, as consul-esm does at external nodes.
+
+    `said` is that in the registry's words. `kind` is tcp, http or https, with the port, and the path of a GET; or "",
+    where it is no such check, or one with more to it. Times are in seconds.
+    """
+
+    service: ServiceName
+    endpoint: EndpointId
+    said: str
+    kind: str
+    port: int
+    path: str
+    interval: float
+    timeout: float
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A registry that knows how its endpoints are looked at from outside."""
+
+    async def probes(self, services: Iterable[ServiceName]) -> Sequence[Probe]:
+        """All such checks of the endpoints of these services. Raises Denied or Unavailable."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from adapters.consul.catalog import Catalog
@@ -12,14 +12,15 @@ from adapters.consul.hands import Hands
 from adapters.consul.listing import Listing
 from adapters.consul.part import Part
 from adapters.consul.plan import Plan
+from adapters.consul.probes import probes
 from adapters.consul.selection import Selection
 from adapters.consul.sweep import each
 from adapters.consul.written import Written
-from bridge.adapter import Change, Claim, Holding, Observation, Problem, Put, Record, Stranger, Target, Unread
+from bridge.adapter import Change, Claim, Holding, Observation, Probe, Problem, Put, Record, Stranger, Target, Unread
 from bridge.errors import Denied, Unavailable
 from bridge.kit import Clock
 from bridge.kit.problems import bounded
-from bridge.model import Service, Services
+from bridge.model import Service, ServiceName, Services
 
 BEAT: Final = 5.0
 """Seconds between two heartbeats, and for which one may go without an answer."""
@@ -94,6 +95,17 @@ class Consul:
     async def clear(self, target: Target, place: str) -> bool:
         """See `bridge.adapter.Heir`."""
         return await self._hands.clear(self._written.targets[target], place)
+
+    async def probes(self, services: Iterable[ServiceName]) -> Sequence[Probe]:
+        """See `bridge.adapter.Probing`."""
+        wanted = frozenset(services)
+        named = [(spelled, self._catalog.service(spelled)) for spelled in sorted(self._parts)]
+        return [
+            probe
+            for spelled, name in named
+            if name is not None and name in wanted
+            for probe in probes(name, (await self._api.instances(spelled)).read())
+        ]
 
     async def observe(self) -> AsyncIterator[Observation]:
         """See `bridge.adapter.Source`."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from adapters.consul.objects import OWNER, YIELDS, Instance, Status, instance_of, yielding
+from adapters.consul.probes import definition
 from adapters.consul.selection import OWN, SYNC_NODE, from_kubernetes
 from adapters.consul.transaction import Operation
 from adapters.consul.translate import EXTERNAL
@@ -24,7 +25,6 @@ PING: Final = "externalNodeHealth"
 """Its check of a node."""
 
 _NOMAD: Final = "nomad"
-_PROBES: Final = ("HTTP", "TCP", "UDP", "GRPC", "H2PING", "OSService")
 
 
 class Whose(NamedTuple):
@@ -245,9 +245,8 @@ def _losses(one: Instance, entry: _Entry, record: Record) -> Iterator[str]:
 
 def _probe(check: Mapping[str, Any]) -> str:
     """What consul-esm looks at for a check, in brackets; "" where somebody else says how it is."""
-    said = check.get("Definition")
-    looks = [f"{kind} {said[kind]}" for kind in _PROBES if said.get(kind)] if isinstance(said, dict) else []
-    return f" ({looks[0]}, by consul-esm)" if looks else ""
+    kind, at, _ = definition(check)
+    return f" ({kind} {at}, by consul-esm)" if kind else ""
 
 
 def _found(stranger: Stranger) -> Found:

@@ -17,8 +17,8 @@ from bridge.model import Endpoint, Locality
 
 _IGNORED = {
     "tagged_addresses": "only `address` is read",
-    "check": "nothing is checked from here, so the instance has no opinion on its health",
-    "checks": "nothing is checked from here, so the instance has no opinion on its health",
+    "check": "what is checked says `health:` of the registry",
+    "checks": "what is checked says `health:` of the registry",
     "namespace": "namespaces come from the registry's configuration",
     "partition": "namespaces come from the registry's configuration",
 }

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -13,6 +13,9 @@ from bridge.adapter import Problem
 from bridge.cli import options, output
 from bridge.errors import BridgeError, ConfigError
 from bridge.model import Service, ServiceName
+
+if TYPE_CHECKING:
+    from bridge.cli.natives import Natives
 
 CONVERTERS = "bridge.converters"
 """Entry points: the name of a format to `convert(text, where, namespace)`, its services and what is left out."""
@@ -69,7 +72,8 @@ def convert(
 
     With the FORMAT registry, FILE names a registry of the configuration, which is read once: what others than bridges
     have there, such as hosts that were registered in a Consul by hand. Health that is good is not written down; other
-    health is, and named.
+    health is, and named. How consul-esm looked at them stands in a comment, as `health:` of the registry that will read
+    the inventory.
 
     Exit codes: 0 done, 1 no service was found, 2 the file cannot be understood.
 
@@ -82,7 +86,12 @@ def convert(
     from bridge.kit.names import label
 
     if form == REGISTRY:
-        _print(_natives(str(file), path, wheres), str(file), output_)
+        from bridge.cli.looked_at import looked_at
+
+        there = _natives(str(file), path, wheres)
+        for line in looked_at(there.services, there.probes):
+            click.echo(f"# {line}", err=output_ == "json")
+        _print(there.services, str(file), output_)
         return
     if wheres:
         raise click.UsageError("--where belongs to the format registry; a file is converted whole")
@@ -99,18 +108,18 @@ def convert(
     _print(services, where, output_)
 
 
-def _natives(registry: str, path: Path | None, wheres: Sequence[tuple[str, str]]) -> Mapping[ServiceName, Service]:
+def _natives(registry: str, path: Path | None, wheres: Sequence[tuple[str, str]]) -> "Natives":
     """What stands in a registry; what is wrong with it is named."""
     from bridge.cli.natives import natives
 
-    services, said = natives(options.load(path), registry, wheres)
-    for problem in said.problems:
+    found = natives(options.load(path), registry, wheres)
+    for problem in found.said.problems:
         output.note(f"left out: {problem}")
-    for service in services.values():
+    for service in found.services.values():
         for one in service.endpoints:
             if one.health is not None:
                 output.note(f"note: {service.name}: {one.id} is {one.health.name.lower()}, and is written down as that")
-    return services
+    return found
 
 
 def _print(services: Mapping[ServiceName, Service], where: str, output_: str) -> None:

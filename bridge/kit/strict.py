@@ -61,7 +61,7 @@ def _percent(value: Any) -> float:
     return float(match[1]) / 100
 
 
-def _write_duration(value: float) -> str:
+def write_duration(value: float) -> str:
     """In the largest unit that leaves a whole number."""
     for unit in ("d", "h", "m", "s"):
         if value >= _UNITS[unit] and value % _UNITS[unit] == 0:
@@ -80,7 +80,7 @@ def _plain(value: float) -> str:
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
-    PlainSerializer(_write_duration),
+    PlainSerializer(write_duration),
     WithJsonSchema({"type": "string", "pattern": _DURATION, "examples": ["500ms", "10s", "15m", "1h"]}),
 ]
 """Seconds, written as `500ms`, `10s`, `15m`, `1h` or `1d`. A default may be written so with `validate_default=True`."""

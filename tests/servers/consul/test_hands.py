@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from adapters.consul.translate import BY_HAND
+from bridge.model import EndpointId
 from bridge.runtime.keep import meanwhile
 from bridge.table import Table
 from tests.builders import name, service
@@ -40,7 +41,7 @@ HOSTS = {f"db-{number}": f"10.70.0.{number}" for number in range(1, 6)}
 def host(node: str, service: str, address: str, port: int = 8080, **more: Any) -> dict[str, Any]:
     """An external node with a service whose port consul-esm looks at; `more` are fields of the service."""
     said = entry(service, address, port, its=f"{service}-1", node=node, **more)
-    probe = {"TCP": f"{address}:{port}", "Interval": "10s", "Timeout": "2s"}
+    probe = {"TCP": str(EndpointId(address, port)), "Interval": "10s", "Timeout": "2s"}
     return {**said, "NodeMeta": {**ESM, "rack": "r4"}, "Check": {**said["Check"], "Definition": probe}}
 
 
@@ -130,6 +131,8 @@ async def test_hosts_are_taken_over_while_a_bridge_runs_and_none_is_ever_missing
         bridge.configure("")
         code, out, err = await call(bridge, "convert", "registry", "consul", "--where", "keeper=inv*")
         assert (code, err) == (0, "")
+        assert "# health:" in out
+        assert "#   - {services: [shop/web], tcp: {}}" in out
         bridge.write(out)
         before = {one["Service"]["Address"] or SIX: said(one) for one in await hand.get("health/service/web")}
         asking = Asking(hand, ["web", "mail"])
