@@ -1,5 +1,6 @@
 """Checks as tests make them: a machine that is stepped by hand, and hosts that answer as they are told to."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -76,12 +77,15 @@ class Hosts:
     def __init__(self) -> None:
         self.down: dict[str, Result | Exception] = {}
         self.asked: list[str] = []
+        self.answers = True
 
     def fall(self, hosts: Iterable[str], result: Result = REFUSED) -> None:
         self.down.update(dict.fromkeys(hosts, result))
 
     async def __call__(self, at: EndpointId, _: float) -> Result:
         self.asked.append(str(at))
+        if not self.answers:
+            await asyncio.get_running_loop().create_future()
         found = self.down.get(str(at), Passed())
         if isinstance(found, Exception):
             raise found

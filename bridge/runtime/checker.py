@@ -129,7 +129,8 @@ class Checker:
 
     async def run(self) -> None:
         """Check until cancelled."""
-        self._results.update(dict.fromkeys(self._flying, Hindered("was broken off by a mistake of the bridge")))
+        self._results |= dict.fromkeys(self._flying, Hindered("was broken off by a mistake of the bridge"))
+        self._news.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._waking())
             while True:

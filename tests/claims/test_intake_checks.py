@@ -3,11 +3,14 @@ from pathlib import Path
 import pytest
 
 from bridge.checks import Failed, Hindered
+from bridge.checks.checks import AT_ONCE
 from bridge.errors import Unavailable
 from bridge.model import EndpointId, Health, SourceName
+from bridge.runtime.checker import Checker
+from bridge.runtime.keep import meanwhile
 from bridge.testing.clock import FakeClock
 from bridge.testing.memory import MemoryRegistry
-from tests.builders import endpoint, hosts, name, service
+from tests.builders import endpoint, hosts, name, service, services
 from tests.checking import Hosts, check
 from tests.engines import Run, running
 
@@ -142,6 +145,21 @@ async def test_a_check_that_fails_by_a_bug_is_no_verdict_and_harms_no_other() ->
         assert bad(run) == hosts(3)[1:]
         assert any("ZeroDivisionError" in problem for problem in run.problems("vms"))
         assert run.engine.alive()
+
+
+@pytest.mark.promise("R-32")
+async def test_checks_that_were_broken_off_when_the_task_died_are_made_again() -> None:
+    clock, them, many = FakeClock(), Hosts(), AT_ONCE + 50
+    checker = Checker(VMS, them.active(), clock, lambda: None, None)
+    checker.judge(services(service("shop/web", *hosts(many))))
+    them.answers = False
+    async with meanwhile(checker.run()):
+        await clock.advance(10)
+        assert len(them.asked) == AT_ONCE  # nobody else has a turn before one of them ends
+    them.answers = True
+    async with meanwhile(checker.run()):
+        await clock.advance(20)
+        assert checker.counts == (many, 0, 0)
 
 
 async def test_only_the_services_that_a_check_names_are_checked() -> None:
