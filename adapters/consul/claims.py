@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from bridge.adapter import Claim
@@ -89,6 +89,12 @@ def of_node(them: Iterable[Standing], mark: Mark, node: str) -> tuple[Claim, ...
     """
     found = [one.claim for one in them if one.claim.owner != mark.owner or one.node == node]
     return tuple(sorted(found, key=lambda one: (one.owner, one.deployment, one.term)))
+
+
+def of_others(them: Iterable[Standing], ours: Collection[str]) -> tuple[tuple[str, Claim], ...]:
+    """The claims of owners that are none of ours, each with the node that it is of; sorted."""
+    found = [(f"node {one.node}", one.claim) for one in them if one.claim.owner not in ours]
+    return tuple(sorted(found, key=lambda one: (one[0], one[1].owner)))
 
 
 def _claim(owner: str, entry: dict[str, Any]) -> Claim:

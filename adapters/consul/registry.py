@@ -247,8 +247,10 @@ class Consul:
     def _view(self, plan: Plan) -> Observation:
         problems = bounded(self._problems(), SHOWN, self._api.where)
         unread = tuple(self._unread())
-        parts, how = len(self._parts) + 1, str(plan)
-        return Observation(self._catalog.services, self._read, problems, parts, unread, self._written.held, how=how)
+        parts, written = len(self._parts) + 1, self._written
+        return Observation(
+            self._catalog.services, self._read, problems, parts, unread, written.held, written.others, str(plan)
+        )
 
     def _problems(self) -> Iterator[Problem]:
         if self._restored is not None:
@@ -292,5 +294,6 @@ def _same(one: Observation, other: Observation) -> bool:
         and one.held is other.held
         and one.read == other.read
         and one.parts == other.parts
+        and one.others == other.others
     )
     return same and (one.problems, one.unread, one.how) == (other.problems, other.unread, other.how)

@@ -128,7 +128,7 @@ class Settings(RegistrySettings, ReachSettings):
             frozenset(owners),
         )
         api = self.api(kit.registry)
-        written = Written(api, kit.clock, [] if kit.mark is None else self._targets(api, kit.mark))
+        written = Written(api, kit.clock, [] if kit.mark is None else self._targets(api, kit.mark), owners)
         return Consul(api, kit.clock, selection, Catalog(self._into, self._own(), scope), written)
 
     def check(self, owner: str = "") -> Observation | None:

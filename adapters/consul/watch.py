@@ -15,9 +15,12 @@ class Watch:
     `among` so many that are large together it is read.
     """
 
-    def __init__(self, what: str, ask: Callable[[int], Awaitable[Answer]]) -> None:
-        """`what` is what messages call it."""
+    def __init__(
+        self, what: str, ask: Callable[[int], Awaitable[Answer]], right: str = "all that it may write"
+    ) -> None:
+        """`what` is what messages call it, and `right` what a token has to be allowed to read."""
         self.what = what
+        self._right = right
         self.among = 1
         self.cursor = Cursor()
         self.value: Any = None
@@ -58,7 +61,7 @@ class Watch:
     def _take(self, answer: Answer) -> bool:
         if answer.filtered:
             raise Denied(
-                f"{self.what}: may not be read whole by the token; give it `read` for all that it may write",
+                f"{self.what}: may not be read whole by the token; give it `read` for {self._right}",
                 whole=False,
             )
         self._size = answer.size

@@ -1,4 +1,4 @@
-"""What is written to a Consul, seen again: the nodes of each export, those of owners before us, and all claims."""
+"""What bridges write to a Consul, seen again: the nodes of each export, those of owners before us, and all claims."""
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
@@ -8,6 +8,7 @@ from adapters.consul import claims, owned, spread
 from adapters.consul.client import Api, Unreached
 from adapters.consul.objects import OWNER
 from adapters.consul.owned import Known
+from adapters.consul.part import Failure
 from adapters.consul.target import NodeTarget
 from adapters.consul.watch import Watch
 from bridge.adapter import Claim, Held, Holdings, Problem, Target
@@ -149,15 +150,21 @@ class Nodes:
 
 
 class Written:
-    """`held` is what was seen; a target of which something cannot be read is not in it, and not written."""
+    """`held` is what was seen; a target of which something cannot be read is not in it, and not written.
 
-    def __init__(self, api: Api, clock: Clock, targets: Sequence[NodeTarget]) -> None:
+    `others` are the claims of bridges beside us, where nothing is written that would have them.
+    """
+
+    def __init__(self, api: Api, clock: Clock, targets: Sequence[NodeTarget], ours: Collection[str] = ()) -> None:
+        """`ours` are the owners whose claims are our own."""
         self.targets = {one.target: one for one in targets}
         self.held: Table[Target, Held] = Table()
+        self.others: tuple[tuple[str, Claim], ...] = ()
         self._api = api
         self._clock = clock
         self._nodes = {one.target: Nodes(api, one) for one in targets}
-        self._claims = Watch("claims", partial(api.keys, claims.ROOT))
+        self._ours = frozenset(ours)
+        self._claims = Watch("claims", partial(api.keys, claims.ROOT), f'key_prefix "{claims.ROOT}"')
         self._problems: dict[Target, Problem] = {}
         self._terms: dict[Target, int] = {}
         self._bells: list[Any] = []
@@ -165,8 +172,6 @@ class Written:
     @property
     def watches(self) -> list[Watch]:
         """All that is to be followed."""
-        if not self.targets:
-            return []
         return [self._claims, *(watch for them in self._nodes.values() for watch in them.watches)]
 
     async def claim(self, target: Target, claim: Claim) -> None:
@@ -179,8 +184,6 @@ class Written:
 
     async def read(self) -> None:
         """Read all of it now; Unreached when there is no answer at all, while others' failures are their own."""
-        if not self.targets:
-            return
         await self._ask(self._claims)
         for nodes in self._nodes.values():
             await self._read(nodes)
@@ -192,6 +195,8 @@ class Written:
         found = {target: self._held(nodes) for target, nodes in self._nodes.items()}
         if any(self.held.get(target) is not held for target, held in found.items()):
             self.held = self.held.with_(found)
+        if not self.targets:
+            self.others = claims.of_others(claims.standing(self._claims.value), self._ours)
 
     def rung(self) -> bool:
         """Whether something was let go for ours since this was asked last."""
@@ -200,8 +205,11 @@ class Written:
         return self._bells != before
 
     def problems(self) -> Iterator[Problem]:
-        """Why a target is not written."""
+        """Why a target is not written, and where none is why nobody knows which bridges are no more."""
         yield from (self._problems[target] for target in sorted(self._problems))
+        if not self.targets and (failure := self._claims.failure) is not None:
+            what = f"{self._bare(failure)}; what a bridge left that is no more cannot be told from what stands"
+            yield Problem("claims", self._api.where, what)
 
     async def _read(self, nodes: Nodes) -> None:
         sent = nodes.target.sent()
@@ -213,6 +221,9 @@ class Written:
         if nodes.readable:
             nodes.look()
             nodes.target.lost(sent)
+
+    def _bare(self, failure: Failure) -> str:
+        return str(failure.error).removeprefix(f"{self._api.where}: ")
 
     async def _ask(self, watch: Watch) -> None:
         try:
@@ -228,8 +239,8 @@ class Written:
         failure = next((watch.failure for watch in watches if watch.failure is not None), None)
         self._problems.pop(one.target, None)
         if failure is not None:
-            why = str(failure.error).removeprefix(f"{self._api.where}: ")
-            self._problems[one.target] = Problem("target", f"node {one.node}", f"{why}; nothing is written there")
+            what = f"{self._bare(failure)}; nothing is written there"
+            self._problems[one.target] = Problem("target", f"node {one.node}", what)
             return None
         before: Held | None = self.held.get(one.target)
         if not all(watch.known for watch in watches):

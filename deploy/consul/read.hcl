@@ -9,3 +9,6 @@ service_prefix "" {
 node_prefix "" {
   policy = "read"
 }
+key_prefix "registry-bridge/claims/" { # by which it knows which bridges are no more; without it what those left is read
+  policy = "read"
+}

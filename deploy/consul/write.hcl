@@ -12,9 +12,6 @@ service "ledger" {
   policy     = "write"
   intentions = "deny"
 }
-key_prefix "registry-bridge/claims/" { # by which bridges tell each other apart
-  policy = "read"
-}
-key_prefix "registry-bridge/claims/prod/" {
+key_prefix "registry-bridge/claims/prod/" { # by which bridges tell each other apart
   policy = "write"
 }

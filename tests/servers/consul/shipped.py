@@ -12,7 +12,10 @@ from tests.envoy.certificates import Authority
 HOME = Path(__file__).parents[3] / "deploy" / "consul"
 
 READ = ('service_prefix ""', 'node_prefix ""')
-"""The rights of the policy for reading, one by one."""
+"""The rights of the policy for reading without which nothing is read, one by one."""
+
+CLAIMS = 'key_prefix "registry-bridge/claims/"'
+"""The one without which nobody knows which bridges are no more."""
 
 
 def rules(policy: str, without: str = "") -> str:

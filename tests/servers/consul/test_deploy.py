@@ -74,7 +74,7 @@ async def test_the_policy_for_reading_lets_nobody_write(standing: Agent, hand: H
             with pytest.raises(HandError, match="Permission denied"):
                 await reader.put(path, body)
         with pytest.raises(HandError, match="Permission denied"):
-            await reader.get("kv/registry-bridge/claims/prod/x")
+            await reader.get("kv/registry-bridge/leader/registry-bridge")
         assert await reader.get("connect/intentions") == []
 
 
@@ -116,6 +116,30 @@ async def test_a_right_that_is_taken_while_it_runs_is_one_line_and_removes_nothi
         await hand.say(name, THREE[-1])
         await seen.until(lambda: seen.served(name) == THREE)
         assert seen.reading.lost is None
+
+
+@pytest.mark.promise("S-16")
+async def test_who_only_reads_leaves_out_what_a_bridge_left_that_is_no_more_and_without_the_right_to_know_reads_on(
+    standing: Agent, hand: Hand, tmp_path: Path
+) -> None:
+    mark = {"registry-bridge-owner": "left", "registry-bridge-format": "1"}
+    await hand.say("abandoned", *TWO)
+    await hand.register(entry("abandoned", "10.7.0.3", node="registry-bridge-left", meta=mark))
+    await hand.put("kv/registry-bridge/claims/left/registry-bridge-left", {"deployment": "x", "term": 1, "beat": 1})
+    await hand.policy("abandoned", shipped.rules("read", shipped.CLAIMS))
+    token, _ = await hand.token("abandoned")
+    made = settings(standing.url, tmp_path, token=token, **{"import": {"services": ["abandoned"]}})
+    async with observing(made) as seen:
+        await seen.until(lambda: seen.served("abandoned") == THREE)
+        await seen.until(lambda: any("claims: may not be read whole by the token" in one for one in seen.problems))
+        assert seen.reading.lost is None
+        await hand.policy("abandoned", shipped.rules("read"))
+        seen.refresh()
+        await seen.until(lambda: seen.served("abandoned") == TWO)
+        await seen.until(lambda: [one.kind for one in seen.reading.problems] == ["abandoned"])
+        beat = {"deployment": "x", "term": 2, "beat": 1}
+        await hand.put("kv/registry-bridge/claims/left/registry-bridge-left", beat)  # it lives
+        await seen.until(lambda: seen.served("abandoned") == THREE)
 
 
 @pytest.mark.parametrize("which", ["", "both-ways"])

@@ -160,7 +160,7 @@ async def test_who_may_not_read_all_claims_writes_nothing_beside_another_bridge_
         mark = {"registry-bridge-owner": "gone", "registry-bridge-format": "1"}
         await hand.register(entry("web", "10.7.0.9", node="registry-bridge-gone", meta=mark))
         await hand.put("kv/registry-bridge/claims/gone/registry-bridge-gone", {"deployment": "x", "term": 1, "beat": 1})
-        less = granted("read", "write", without='key_prefix "registry-bridge/claims/"')
+        less = granted("write", "read", without=shipped.CLAIMS)
         async with installed(own, hand, tmp_path / "bridge", less) as both:
             await both.tells("target", "claims: may not be read whole by the token")
             assert await both.stands() == []

@@ -57,7 +57,8 @@ class Writer:
         assert self.held is not None
         ours = next((one for one in self.held.claims if one.owner == self._mark.owner), None)
         revision, term = (ours.revision, ours.term + 1) if ours is not None else (None, 1)
-        await self.sink.claim(HERE, Claim(self._mark.owner, self._mark.deployment, term, 1.0, False, revision))
+        beat = SystemClock().wall()
+        await self.sink.claim(HERE, Claim(self._mark.owner, self._mark.deployment, term, beat, False, revision))
 
     async def again(self) -> None:
         """Have everything read anew."""
