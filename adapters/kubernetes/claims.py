@@ -15,7 +15,6 @@ from adapters.kubernetes.slices import Revision
 from bridge.adapter import Claim, Target
 from bridge.kit import names
 from bridge.kit.mark import FORMAT as FORMAT_NOW
-from bridge.kit.mark import Mark
 from bridge.kit.place import excerpt
 
 CLAIM: Final = f"{PREFIX}claim"
@@ -100,9 +99,10 @@ def of_target(standing: Iterable[KubeClaim], target: Target) -> tuple[Claim, ...
     return tuple(sorted(found, key=lambda one: (one.owner, one.deployment, one.term)))
 
 
-def of_others(standing: Iterable[KubeClaim], mark: Mark, targets: Collection[str]) -> tuple[tuple[str, Claim], ...]:
+def of_others(
+    standing: Iterable[KubeClaim], ours: Collection[str], targets: Collection[str]
+) -> tuple[tuple[str, Claim], ...]:
     """The claims of others that are of none of our targets, each with what it is called, by which they are sorted."""
-    ours = (mark.owner, *mark.former)
     found = [one for one in standing if one.target not in targets and one.claim.owner not in ours]
     return tuple(sorted(((f"lease {one.key}", one.claim) for one in found), key=lambda one: one[0]))
 

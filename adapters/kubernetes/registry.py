@@ -26,6 +26,9 @@ T = TypeVar("T")
 SHOWN: Final = 500
 """How many problems an observation tells one by one."""
 
+_NOT_WRITTEN: Final = "nothing is written before the claims are known"
+_NOT_KNOWN: Final = "what a bridge left that is no more cannot be told from what stands"
+
 SERVICES: Final = Collection(("api", "v1"), "services", service_of)
 SLICES: Final = Collection(("apis", "discovery.k8s.io", "v1"), "endpointslices", slice_of)
 NODES: Final = Collection(("api", "v1"), "nodes", node_of)
@@ -155,12 +158,12 @@ class Kubernetes:
         return self._written.targets[target]
 
     async def _find_claims(self) -> None:
-        """Follow the claims, in namespaces that a kubeconfig may have to tell."""
+        """Follow the claims, in namespaces that a kubeconfig may have to tell; who only reads, where he reads."""
         try:
             namespaces = await asyncio.to_thread(self._written.located)
         except ConfigError as error:
             raise Denied(f"{self._api.where}: {error}") from None
-        for name in namespaces:
+        for name in namespaces or [part.namespace for part in self._places]:
             if name not in self._claims:
                 mirror = Mirror(claim_of, lambda _: True)
                 self._claims[name] = self._reflector(CLAIMS, name, mirror, self._written.take_claims)
@@ -227,17 +230,19 @@ class Kubernetes:
 
     def _problems(self) -> Iterator[Problem]:
         yield from (self._seen.problems[key] for key in sorted(self._seen.problems))
-        yield from self._unwritable()
+        yield from self._unclaimed()
         yield from self._written.problems
         yield from self._reading.problems
 
-    def _unwritable(self) -> Iterator[Problem]:
-        """What cannot be read, and so keeps targets from being written; claims are of no concern to readers."""
+    def _unclaimed(self) -> Iterator[Problem]:
+        """What cannot be read, and so keeps targets from being written; and readers from knowing who is no more."""
+        writes = bool(self._written.targets)
+        kind, then = ("target", _NOT_WRITTEN) if writes else ("claims", _NOT_KNOWN)
         for namespace, one in self._claims.items():
             if one.failure is not None:
-                what = f"{one.failure.error}; nothing is written before the claims are known"
-                yield Problem("target", f"leases of namespace {namespace}", what)
-        for part in self._unknown if self._claims else ():
+                where = f"leases of namespace {namespace}" if namespace else "leases"
+                yield Problem(kind, where, f"{one.failure.error}; {then}")
+        for part in self._unknown if writes else ():
             if part.failure is not None:
                 what = f"{part.failure.error}; nothing is written before it was read once"
                 yield Problem("target", part.name, what)

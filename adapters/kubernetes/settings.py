@@ -145,7 +145,7 @@ class Settings(AccessSettings, RegistrySettings):
         reading = Reading(seen, said.selection(), scope)
         needed = said.address_mode == "node"
         nodes = needed or said.nodes
-        written = Written(self._targets(kit, api, seen), seen, lambda: self.cluster().namespace)
+        written = Written(self._targets(kit, api, seen), seen, lambda: self.cluster().namespace, owners)
         return Kubernetes(api, kit.clock, said.chosen(), seen, reading, written=written, nodes=nodes, needed=needed)
 
     def _targets(self, kit: Kit, api: Api, seen: Seen) -> list[KubeTarget]:

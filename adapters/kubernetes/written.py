@@ -1,4 +1,4 @@
-"""All that we write in one cluster: what stands there of ours, target by target, and who claims it."""
+"""What bridges write in one cluster: what stands there of ours, target by target, and who claims to write."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -20,20 +20,26 @@ from bridge.table import Table, share
 class Written:
     """`held`, `others` (the claims of bridges beside us) and `problems` are as of the last `update`."""
 
-    def __init__(self, targets: Sequence[KubeTarget], seen: Seen, home: Callable[[], str]) -> None:
-        """`home` says in which namespace claims are kept where no other is configured; ConfigError when it cannot."""
+    def __init__(
+        self, targets: Sequence[KubeTarget], seen: Seen, home: Callable[[], str], ours: Collection[str] = ()
+    ) -> None:
+        """`home` says in which namespace claims are kept where no other is configured; ConfigError when it cannot.
+
+        `ours` are the owners whose claims are our own.
+        """
         self.targets = {one.target: one for one in targets}
         self.held: Table[Target, Held] = Table()
         self.others: tuple[tuple[str, Claim], ...] = ()
         self._mark = targets[0].form.writing.mark if targets else None
         self._seen = seen
         self._home = home
+        self._ours = frozenset(ours)
         self._claims: dict[Key, KubeClaim] = {}
         self._broken: dict[Key, str] = {}
         self._strays: dict[ServiceName, frozenset[str]] = {}
 
     def located(self) -> list[str]:
-        """The namespaces in which claims are kept; raises ConfigError, and reads a file the first time."""
+        """The namespaces in which our claims are kept; raises ConfigError, and reads a file the first time."""
         for one in self.targets.values():
             one.claim_namespace = one.claim_namespace or self._home()
         return sorted({one.claim_namespace for one in self.targets.values()})
@@ -73,8 +79,7 @@ class Written:
             one.see(self._claims.values(), found[target])
         now = {target: one.held for target, one in self.targets.items() if one.claim_namespace in known}
         self.held = share(self.held, now)
-        if self._mark is not None:
-            self.others = of_others(self._claims.values(), self._mark, self.targets)
+        self.others = of_others(self._claims.values(), self._ours, self.targets)
 
     def _stray(self, name: ServiceName, slices: Collection[KubeSlice]) -> None:
         found = strays(slices, self._mark, self.targets) if self._mark is not None else None

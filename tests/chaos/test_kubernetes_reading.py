@@ -239,7 +239,7 @@ async def test_a_busy_server_is_asked_by_nobody_before_its_time(server: FakeKube
         await watched.again()
         times = [asked.at for asked in server.asked[refused:]]
         together = [at for at in times if at < times[0] + 1]
-        assert len(together) <= 4, "whoever was under way already, and nobody else"
+        assert len(together) <= 6, "whoever was under way already, and nobody else"
         assert min(at for at in times if at not in together) >= times[0] + 3
 
 

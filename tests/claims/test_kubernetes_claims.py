@@ -82,7 +82,7 @@ def test_the_claims_of_a_target_are_those_of_its_name_and_others_are_told_apart(
                 kube("east", "vms", 5), kube("east", "", 6), kube("east", "b", 7)]  # fmt: skip
     assert [one.term for one in of_target(standing, ONLY)] == [6, 3, 1]
     assert [one.term for one in of_target(standing, Target("vms"))] == [5, 4, 2]
-    found = of_others(standing, mark, [""])
+    found = of_others(standing, (mark.owner, *mark.former), [""])
     assert [(of, one.term) for of, one in found] == [("lease bridge/east-b", 7), ("lease bridge/east-vms", 5)]
 
 

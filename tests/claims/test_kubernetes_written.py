@@ -58,7 +58,7 @@ def world(*names: Target) -> World:
 
 def test_each_target_sees_its_own_and_what_did_not_change_is_the_same_object() -> None:
     there, seen = world(ONLY, NAMED), Seen(home)
-    written = Written(targets(seen, ONLY, NAMED), seen, lambda: "bridge")
+    written = Written(targets(seen, ONLY, NAMED), seen, lambda: "bridge", [MARK.owner])
     take(seen, shop("http:80"), kube.service("shop/orders", "http:80"), *there.slices.values())
     update(written, seen)
     for target in (ONLY, NAMED):
@@ -80,7 +80,7 @@ def test_each_target_sees_its_own_and_what_did_not_change_is_the_same_object() -
 
 def test_a_target_whose_claims_nobody_knows_is_not_to_be_written() -> None:
     seen = Seen(home)
-    written = Written(targets(seen, ONLY), seen, lambda: "bridge")
+    written = Written(targets(seen, ONLY), seen, lambda: "bridge", [MARK.owner])
     update(written, seen, "elsewhere")
     assert dict(written.held) == {}
     update(written, seen)
@@ -89,7 +89,7 @@ def test_a_target_whose_claims_nobody_knows_is_not_to_be_written() -> None:
 
 def test_claims_come_change_and_go() -> None:
     seen = Seen(home)
-    written = Written(targets(seen, ONLY), seen, lambda: "bridge")
+    written = Written(targets(seen, ONLY), seen, lambda: "bridge", [MARK.owner])
     key = Key("bridge", "x")
     claim = KubeClaim(key, "", Claim("prod", "a", 1, 0.0, False, Revision("u", "1")))
     written.take_claims({key: (None, claim)})
@@ -112,7 +112,7 @@ def test_slices_of_an_export_that_was_renamed_are_told_with_what_to_do(
     stood: Target, now: Target, selector: str
 ) -> None:
     there, seen = world(stood), Seen(home)
-    written = Written(targets(seen, now), seen, lambda: "bridge")
+    written = Written(targets(seen, now), seen, lambda: "bridge", [MARK.owner])
     take(seen, shop("http:80"), *there.slices.values())
     update(written, seen)
     (problem,) = written.problems

@@ -4,15 +4,16 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapters.kubernetes import client, mirror, reflector
+from adapters.kubernetes import claims, client, mirror, reflector
 from adapters.kubernetes.client import Expired
 from adapters.kubernetes.settings import Settings
-from bridge.adapter import Observation
+from bridge.adapter import Claim, Observation, Target
 from bridge.errors import Denied
 from bridge.guard import Guard, Seen
 from bridge.kit import Kit
@@ -204,6 +205,27 @@ async def test_each_right_that_is_missing_is_one_clear_line(
         assert f'in the namespace "{namespace}"; grant it to that user by a Role' in str(error)
         await api.allow("reader", READS, namespace)
         await shows(watched, {})
+
+
+@pytest.mark.promise("S-15")
+async def test_who_only_reads_knows_who_claims_to_write_there_and_reads_on_where_it_may_not(
+    cluster: ApiServer, api: Client, namespace: str, tmp_path: Path
+) -> None:
+    await api.allow("reader", [rule for rule in READS if rule[1] != "leases"], namespace)
+    await make(api, namespace, "web", "10.1.0.1")
+    claim = Claim("east", "cluster-b", 3, 1_750_000_000.0)
+    await api.create(claims.body(claim, Target("b"), namespace, None))
+    async with reading(cluster.kubeconfig(tmp_path, "reader"), namespace) as watched:
+        view = await watched.first()
+        assert (says(view), view.unread, view.others) == ({"web": ["10.1.0.1"]}, (), ())
+        [problem] = view.problems
+        assert (problem.kind, problem.where) == ("claims", f"leases of namespace {namespace}")
+        assert 'User "reader" cannot list resource "leases"' in problem.what
+        await api.allow("reader", READS, namespace)
+        await watched.until(lambda: not watched.now.problems, "that claims are read")
+        assert [(of, replace(one, revision=None)) for of, one in watched.now.others] == [
+            (f"lease {namespace}/{claims.name('east', Target('b'))}", claim)
+        ]
 
 
 async def test_a_namespace_that_is_not_allowed_harms_no_other(

@@ -26,6 +26,7 @@ SHOP = "shop"
 READS: tuple[Rule, ...] = (
     ("", "services", "list watch"),
     ("discovery.k8s.io", "endpointslices", "list watch"),
+    ("coordination.k8s.io", "leases", "list watch"),
 )
 
 
