@@ -185,6 +185,15 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Recalling(Protocol):
+    """A source that names things by what it named before: a restart shall give nobody another name."""
+
+    def recall(self, services: Services) -> None:
+        """What was last believed of it, from a process before this one; said before it is observed, if anything is."""
+        ...
+
+
+@runtime_checkable
 class Sink(Source, Protocol):
     """A registry as something written too: what is written is also read, and only an observation says that it is there.
 

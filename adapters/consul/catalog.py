@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from adapters.consul.names import name
+from adapters.consul.names import name, told_apart
 from adapters.consul.objects import Instance
 from adapters.consul.part import Part
-from adapters.consul.translate import Scope, Translated, translate
+from adapters.consul.translate import NAME, Scope, Translated, translate
 from bridge.adapter import Problem
 from bridge.model import Service, ServiceName, Services
 from bridge.table import Table
@@ -31,6 +31,12 @@ class Catalog:
             self._services = self._services.with_(self._changes)
             self._changes = {}
         return self._services
+
+    def recall(self, services: Services) -> None:
+        """These were told before this process: who was apart then stays it, whoever is there now."""
+        them = ((service.name.name, dict(one.metadata)) for service in services.values() for one in service.endpoints)
+        apart = told_apart((said[NAME], called) for called, said in them if NAME in said)
+        self._named = self._named._replace(apart=apart)
 
     def names(self, spelled: Collection[str]) -> frozenset[str]:
         """Give names to all that there is; those of them that may be read."""

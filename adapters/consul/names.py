@@ -26,7 +26,8 @@ def name(spelled: Iterable[str], namespace: str, own: Mapping[str, ServiceName],
     Names that differ in upper and lower case only are one, as they are for Consul, which answers for all of them at
     once. Of others that come to the same name the one has it that was given it or is it already, else the first. The
     rest have a digest behind theirs, and so has what cannot be a label. Who was `apart` `before` stays it when the
-    other is gone: nobody inherits a name unasked.
+    other is gone: nobody inherits a name unasked. Nothing that a Consul says tells who was: it is remembered, and after
+    a restart known by what was served before it (`told_apart`).
     """
     once = {text.lower(): text for text in sorted(spelled, key=lambda text: (text in own, text))}
     wanted: dict[ServiceName, list[str]] = {}
@@ -61,6 +62,18 @@ def name(spelled: Iterable[str], namespace: str, own: Mapping[str, ServiceName],
         what = f"{why}; {fate}: give it a name of its own under `import.names`"
         problems.append(Problem("name", f"service {shown(text)}", what, given))
     return Named(by, tuple(problems), frozenset(apart))
+
+
+def told_apart(named: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Of spellings and what their services are called, who has a digest since the name was another's; lower case."""
+    return frozenset(text.lower() for text, called in named if _is_apart(text, called))
+
+
+def _is_apart(text: str, called: str) -> bool:
+    try:
+        return called == digested(text) and called != normalised(text)
+    except ValueError:
+        return False  # it has a digest whoever else is there
 
 
 def shown(text: str) -> str:

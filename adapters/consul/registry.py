@@ -70,6 +70,10 @@ class Consul:
         self._asked = True
         self._news.set()
 
+    def recall(self, services: Services) -> None:
+        """See `bridge.adapter.Recalling`."""
+        self._catalog.recall(services)
+
     def fit(self, target: Target, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
         """See `bridge.adapter.Sink`."""
         return self._written.targets[target].fit(service)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from bridge.adapter import Problem, Sink, Source, Target
+from bridge.adapter import Problem, Recalling, Sink, Source, Target
 from bridge.exports import Export
 from bridge.guard import Removals
 from bridge.kit import Clock
@@ -177,6 +177,9 @@ class Engine:
         self._snapshots.open()
         lookup = self._lookup or SystemLookup()
         for one in self._sources:
+            snapshot = self._snapshots.read(one.name, one.screen)
+            if snapshot is not None and isinstance(one.source, Recalling):
+                one.source.recall(snapshot.services)
             self._intakes[one.name] = Intake(
                 one.name,
                 one.source,
@@ -187,7 +190,7 @@ class Engine:
                 decisions=self.decisions,
                 lookup=lookup,
                 probe=self._probe,
-                snapshot=self._snapshots.read(one.name, one.screen),
+                snapshot=snapshot,
                 keeper=self._keeper,
                 checks=one.checks,
             )

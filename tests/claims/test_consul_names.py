@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.consul.client import path_part
-from adapters.consul.names import name, shown
+from adapters.consul.names import name, shown, told_apart
 from adapters.consul.selection import Selection, glob
 from bridge.errors import Rejected
 from bridge.kit.names import normalised
@@ -80,6 +80,20 @@ def test_no_two_have_one_name_and_who_has_not_its_own_is_told(spelled: set[str],
     for text in spelled:
         if f"service {shown(text)}" not in told:
             assert found.by[text] == shop(normalised(text))
+
+
+spellings = st.sets(st.text(st.sampled_from("ab-_.ü/ A"), max_size=5), max_size=8)
+owns = st.dictionaries(st.sampled_from(["a_b", "a.b", "ü"]), st.sampled_from([shop("a-b"), shop("web")]))
+
+
+@given(spellings, spellings, spellings, owns)
+def test_a_restart_between_two_changes_gives_nobody_another_name(
+    first: set[str], second: set[str], third: set[str], own: dict[str, ServiceName]
+) -> None:
+    one = name(first, "shop", own)
+    two = name(second, "shop", own, one.apart)
+    recalled = told_apart((text, service.name) for text, service in two.by.items())
+    assert name(third, "shop", own, recalled).by == name(third, "shop", own, two.apart).by
 
 
 @pytest.mark.promise("S-08")

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from bridge.errors import ConfigError, Unavailable
 from bridge.merge import Catalog, Inputs, merge
-from bridge.model import Health, SourceName
+from bridge.model import Health, Service, Services, SourceName
 from bridge.runtime.keep import HOPELESS, Keeper
 from bridge.runtime.shelf import FILE
 from bridge.runtime.snapshot_format import decode
@@ -43,6 +43,28 @@ async def test_a_dead_source_keeps_nobody_waiting_longer_than_start_wait() -> No
         assert run.engine.ready()
         assert run.catalog.waiting == {"zk"}  # and what only it could answer for stays unanswered
         assert run.engine.alive()
+
+
+class Recalls(MemoryRegistry):
+    """It names things by what was named before."""
+
+    def __init__(self, *services: Service) -> None:
+        self.recalled: list[tuple[Services, int]] = []  # each with how often it had been observed
+        super().__init__(*services)
+
+    def recall(self, services: Services) -> None:
+        self.recalled.append((services, self.opened))
+
+
+async def test_a_source_that_names_things_by_what_it_named_before_is_told_of_it_before_it_is_observed(
+    tmp_path: Path,
+) -> None:
+    clock, vms = FakeClock(), Recalls(FOUR)
+    async with running(clock, tmp_path, vms=vms):
+        assert vms.recalled == []
+    later = Recalls()
+    async with running(clock, tmp_path, vms=later):
+        assert [(dict(them), opened) for them, opened in later.recalled] == [({FOUR.name: FOUR}, 0)]
 
 
 @pytest.mark.promise("law-4")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from bridge.adapter import Source
 from bridge.config import removals, screening
@@ -68,11 +69,16 @@ class Observing:
 
 
 @asynccontextmanager
-async def observing(made: RegistrySettings, *, garbage: bool = False) -> AsyncIterator[Observing]:
-    """Until the context ends; `garbage`: Python's is taken in hand, as a bridge that is a process of its own does."""
+async def observing(
+    made: RegistrySettings, *, garbage: bool = False, folder: Path | None = None
+) -> AsyncIterator[Observing]:
+    """Until the context ends; `garbage`: Python's is taken in hand, as a bridge that is a process of its own does.
+
+    What outlives it is kept in `folder`.
+    """
     clock, name = SystemClock(), SourceName(made.name)
     source = EngineSource(name, True, made.open(Kit(name, clock)), removals(made), screening(made))
-    how = EngineSettings(settle=0.01, start_wait=10, snapshot=None, max_age=3600, garbage=garbage)
+    how = EngineSettings(settle=0.01, start_wait=10, snapshot=folder, max_age=3600, garbage=garbage)
     engine = Engine([source], how, clock, lambda _: None, probe=closed)
     engine.open()
     task = asyncio.create_task(engine.run())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.kit.names import digested
 from bridge.model import Health, Locality
 from bridge.testing.proxy import FaultProxy
 from tests.servers.consul.hand import Hand, HandError, entry
@@ -74,6 +75,21 @@ async def test_each_state_has_its_weight_and_none_at_all_drains(standing: Agent,
         await hand.register(entry("weighed", f"10.2.2.{number}", status=status, Weights=weights))
     async with observing(settings(standing.url, tmp_path, **chosen("weighed"))) as seen:
         await seen.until(lambda: [(one.health, one.weight) for one in seen.endpoints("weighed")] == [*said.values()])
+
+
+async def test_after_a_restart_nobody_inherits_a_name_that_was_anothers(
+    standing: Agent, hand: Hand, tmp_path: Path
+) -> None:
+    made, state = settings(standing.url, tmp_path, **chosen("twin-web", "Twin_Web")), tmp_path / "state"
+    await hand.say("twin-web", "10.0.0.1:80")
+    await hand.say("Twin_Web", "10.0.0.2:80")
+    its = digested("Twin_Web")
+    async with observing(made, folder=state) as seen:
+        await seen.until(lambda: (seen.served("twin-web"), seen.served(its)) == (["10.0.0.1:80"], ["10.0.0.2:80"]))
+    await hand.forget("twin-web")
+    async with observing(made, folder=state) as seen:
+        held = ["10.0.0.1:80?"]  # and nobody else's
+        await seen.until(lambda: (seen.served("twin-web"), seen.served(its)) == (held, ["10.0.0.2:80"]))
 
 
 async def test_instances_are_chosen_by_tag_and_meta_and_names_are_looked_up(
