@@ -272,8 +272,8 @@ def test_a_verdict_turns_after_so_many_results_in_a_row_and_never_otherwise(
                 heard[host].append(isinstance(answer, Passed))
         them.advance(10)
         for host, health in them.known().items():
-            if health is U and before[host] is not U:
-                assert heard[host][-fall:] == [False] * fall
+            if health is U and before[host] is not U:  # perhaps before this round came to it: others had passed again
+                assert [False] * fall in (heard[host][-fall:], heard[host][-fall - 1 : -1])
             if health is H and before[host] is not H:
                 row = 1 if before[host] is None else rise
                 assert heard[host][-row:] == [True] * row
