@@ -243,7 +243,7 @@ def test_check_reads_the_authorities_by_which_hosts_are_checked(files: str) -> N
     result = call("check", "--config", files)
     assert result.exit_code == 2
     assert "vms: health: " in result.stderr
-    assert "`tls.ca` is to be read from here: No such file or directory" in result.stderr
+    assert "`tls.ca` is read from here: No such file or directory" in result.stderr
 
 
 # show and explain
