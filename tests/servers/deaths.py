@@ -112,14 +112,16 @@ class Mortal(ABC):
         async def exactly() -> bool:
             return await self.standing() == wanted
 
-        async with exporting(self.bridge):
-            await until_async(there, "all that is wanted is there")
-            await self.bridge.until_state("in step")
+        async def withheld() -> bool:
             found = await self.standing()
             self._sound(found, SERVICES)
             left = sum(len(_addresses(found[name]) - _addresses(them)) for name, them in wanted.items())
-            row = await self.bridge.until_state("in step")
-            assert sum(row["withheld"].values()) == left
+            row = await self.bridge.row()
+            return bool(row["state"] == "in step" and sum(row["withheld"].values()) == left)
+
+        async with exporting(self.bridge):
+            await until_async(there, "all that is wanted is there")
+            await until_async(withheld, "whatever else is there is withheld, and nothing else")
             code, _, err = await self.bridge.call("plan", "--accept", "--yes")
             assert code == 0, err
             await until_async(exactly, "nothing else is there")
