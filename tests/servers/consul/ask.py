@@ -27,7 +27,7 @@ async def asked(url: str, folder: Path) -> dict[str, bool]:
     """Every question that the package makes."""
     token = folder / "token"
     token.write_text(ROOT)
-    api = Api("consul", Access(url, token, None), 5.0, "dc1", {})
+    api = Api("consul", Access(url, token, None), 60.0, "dc1", {})
     try:
         first = await api.instances("consul")
         return {
@@ -37,7 +37,7 @@ async def asked(url: str, folder: Path) -> dict[str, bool]:
             "summary": any(one["Name"] == "consul" for one in (await api.summary()).read()),
             "instances": len(first.read()) == 1 and first.index > 0,
             "waited": (await api.instances("consul", 1)).index > 0,
-            "leader": ":" in await api.leader(5.0),
+            "leader": ":" in await api.leader(60.0),
         }
     finally:
         await api.close()

@@ -134,8 +134,7 @@ class ConsulSinkBench(ConsulBench):
 
     async def __aexit__(self, *_: object) -> None:
         await super().__aexit__()
-        for node in {one["Node"] for one in await self._hand.get("catalog/nodes")} - {self._server.node}:
-            await self._hand.put("catalog/deregister", {"Node": node})
+        await self._hand.clear(but=self._server.node)
         await self._hand.raw("DELETE", "kv/registry-bridge/?recurse")
 
     @property

@@ -88,9 +88,10 @@ async def three(program: Path, tmp_path: Path) -> AsyncIterator[Three]:
 
 @pytest.fixture
 async def hand(standing: Agent) -> AsyncIterator[Hand]:
-    """Somebody with every right in the session's server."""
+    """Somebody with every right in the session's server, who leaves nothing on nodes that are not its own."""
     async with standing.hand() as made:
         yield made
+        await made.clear(but=standing.node)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Somebody who uses a Consul by hand: registers, looks, gives and takes rights. It knows nothing of the adapter."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
@@ -31,16 +32,17 @@ def entry(
 
 
 class Hand:
-    """Requests with one token."""
+    """Requests with one token. Servers that elect a leader are asked again for `patience` seconds."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, patience: float = 0.0) -> None:
         self._url = url
         self._token = token
+        self._patience = patience
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         headers = {"X-Consul-Token": self._token} if self._token else {}
-        self._session = aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=30))
+        self._session = aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=90))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -100,6 +102,12 @@ class Hand:
             if one["Node"] == node and one["ServiceID"] not in ids:
                 await self.put("catalog/deregister", {"Node": node, "ServiceID": one["ServiceID"]})
 
+    async def clear(self, *, but: str) -> None:
+        """Take away every node with all that is on it, but this one."""
+        for one in await self.get("catalog/nodes"):
+            if one["Node"] != but:
+                await self.put("catalog/deregister", {"Node": one["Node"]})
+
     async def policy(self, name: str, rules: str) -> None:
         """Make a policy, or give it other rules."""
         known = {one["Name"]: one["ID"] for one in await self.get("acl/policies")}
@@ -117,7 +125,12 @@ class Hand:
 
     async def _ask(self, method: str, path: str, body: Any) -> Any:
         assert self._session is not None
-        async with self._session.request(method, f"{self._url}/v1/{path}", json=body) as answer:
-            if answer.status >= 300:
-                raise HandError(answer.status, await answer.text())
-            return await answer.json(content_type=None)
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._patience
+        while True:
+            async with self._session.request(method, f"{self._url}/v1/{path}", json=body) as answer:
+                if answer.status < 300:
+                    return await answer.json(content_type=None)
+                if answer.status < 500 or clock() >= until:
+                    raise HandError(answer.status, await answer.text())
+            await asyncio.sleep(0.1)

@@ -45,7 +45,7 @@ async def test_it_reads_with_the_shipped_configuration_under_exactly_the_shipped
         folder = tmp_path / "bridge"
         folder.mkdir()
         async with Whole(folder, shipped.install(folder, token, own.url)) as bridge:
-            assert await served(bridge) == TWO
+            await until(lambda: arrived(bridge, TWO), "what is there")
             said = await state(bridge)
             assert (said["state"], said["problems"], said["unread"]) == ("synced", 0, [])
             await hand.say("web", THREE[-1])
@@ -87,8 +87,7 @@ async def test_a_policy_that_lacks_one_right_from_the_start_is_no_empty_registry
     await hand.policy("lacking", shipped.rules("read", right))
     token, _ = await hand.token("lacking")
     async with observing(settings(standing.url, tmp_path, token=token)) as seen:
-        await seen.until(lambda: seen.reading.denied)
-        assert "`service:read` and `node:read`" in seen.reading.why
+        await seen.until(lambda: seen.reading.denied and "`service:read` and `node:read`" in seen.reading.why)
         assert seen.reading.observation is None
         await hand.policy("lacking", shipped.rules("read"))
         await seen.until(lambda: seen.served("lacking") == TWO)
@@ -108,14 +107,11 @@ async def test_a_right_that_is_taken_while_it_runs_is_one_line_and_removes_nothi
         await seen.until(lambda: seen.served(name) == TWO)
         await hand.policy(name, shipped.rules("read", right))
         seen.refresh()
-        await seen.until(lambda: seen.reading.denied)
-        assert "`service:read`" in seen.reading.why
-        assert "`node:read`" in seen.reading.why
+        await seen.until(lambda: seen.reading.denied and "`service:read` and `node:read`" in seen.reading.why)
         assert seen.served(name) == TWO
         await hand.policy(name, shipped.rules("read"))
         await hand.say(name, THREE[-1])
-        await seen.until(lambda: seen.served(name) == THREE)
-        assert seen.reading.lost is None
+        await seen.until(lambda: seen.served(name) == THREE and seen.reading.lost is None)
 
 
 @pytest.mark.promise("S-16")

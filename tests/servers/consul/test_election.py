@@ -117,8 +117,7 @@ async def test_rights_that_are_missing_are_said_and_nobody_leads(
     (tmp_path / "weak").write_text(weak)
     one = enter(elector(standing.url, tmp_path / "weak", key))
     async with watched(one):
-        await until(lambda: one.leadership.why, "why is said")
-        assert "give it the right that is missing" in one.leadership.why
+        await until(lambda: "give it the right that is missing" in one.leadership.why, "why is said")
         await hand.policy("no-keys", 'key_prefix "elections/" { policy = "write" }')
         await until(lambda: one.leads, "it leads")
 

@@ -222,7 +222,8 @@ async def test_whoever_is_killed_in_the_midst_nothing_is_missing_and_who_comes_a
     own: Agent, tmp_path: Path
 ) -> None:
     hosts = {f"db-{number}": f"10.70.1.{number}" for number in range(1, 41)}
-    export = {"services": ["shop/*"], "from": ["vms"], **LIMITS, "rate": {"per_second": 20, "burst": 1}}
+    slow = {"rate": {"per_second": 4, "burst": 1}}
+    export: dict[str, Any] = {"services": ["shop/*"], "from": ["vms"], **LIMITS, **slow}
     async with own.hand() as hand:
         await register(hand, *(host(node, "web", address) for node, address in hosts.items()))
         bridge = Exporter(tmp_path, own.url, hand, consul={"export": [export]}, start=PATIENT)
@@ -239,6 +240,7 @@ async def test_whoever_is_killed_in_the_midst_nothing_is_missing_and_who_comes_a
                 await command.communicate()
                 bridge.send(signal.SIGKILL)
                 await bridge.end(signal.SIGKILL)
+            export.update(LIMITS)
             async with exporting(bridge):
                 await bridge.until_in_step()
                 code, _, err = await adopt(bridge, "--nodes", "db-*")

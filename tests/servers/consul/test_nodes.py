@@ -223,6 +223,7 @@ async def test_nodes_that_were_left_empty_go_with_the_claim(own: Agent, tmp_path
 async def test_when_all_is_withdrawn_no_node_stays(own: Agent, tmp_path: Path) -> None:
     async with own.hand() as hand, writer(own.url, tmp_path) as us:
         await written(us, *MANY)
+        await until(lambda: us.held is not None and bool(us.held.claims), "the claim is seen")
         assert us.held is not None
         (claim,) = us.held.claims
         await us.sink.claim(HERE, Claim("us", "one", 1, 2.0, True, claim.revision))

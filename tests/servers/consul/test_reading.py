@@ -238,21 +238,17 @@ async def test_no_token_and_half_a_token_are_denied_and_no_empty_registry(
         await hand.policy("some", rules)
         token, _ = await hand.token("some")
     async with observing(settings(standing.url, tmp_path, token=token)) as seen:
-        await seen.until(lambda: seen.reading.denied)
-        print(seen.reading.why)
-        assert why in seen.reading.why
+        await seen.until(lambda: seen.reading.denied and why in seen.reading.why)
         assert seen.reading.observation is None
 
 
 async def test_a_token_that_is_none_and_a_file_that_is_missing_are_told(standing: Agent, tmp_path: Path) -> None:
     async with observing(settings(standing.url, tmp_path, token="11111111-2222")) as seen:
-        await seen.until(lambda: seen.reading.denied)
-        assert "ACL not found" in seen.reading.why
+        await seen.until(lambda: seen.reading.denied and "ACL not found" in seen.reading.why)
     made = settings(standing.url, tmp_path)
     (tmp_path / "bridge-token").unlink()
     async with observing(made) as seen:
-        await seen.until(lambda: seen.reading.denied)
-        assert "bridge-token: is not there" in seen.reading.why
+        await seen.until(lambda: seen.reading.denied and "bridge-token: is not there" in seen.reading.why)
 
 
 @pytest.mark.parametrize(
@@ -267,9 +263,7 @@ async def test_what_this_consul_does_not_have_is_one_clear_line(
     standing: Agent, tmp_path: Path, more: dict[str, object], why: str
 ) -> None:
     async with observing(settings(standing.url, tmp_path, **more)) as seen:
-        await seen.until(lambda: seen.reading.lost is not None)
-        print(seen.reading.why)
-        assert why in seen.reading.why
+        await seen.until(lambda: why in seen.reading.why)
 
 
 @pytest.mark.parametrize("fault", ["truncate", "html"])
@@ -331,7 +325,7 @@ async def test_as_they_become_many_and_few_again_they_are_followed_otherwise_and
 @pytest.mark.parametrize("package", ["python-consul==1.1.0", "py-consul==1.8.0"])
 def test_the_same_client_runs_on_both_packages(standing: Agent, tmp_path: Path, package: str) -> None:
     place = tmp_path / "package"
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--retries", "10"]
     had = subprocess.run([*pip, "--target", str(place), package], capture_output=True, text=True, check=False)
     if had.returncode:
         pytest.skip(f"{package} cannot be had here: {had.stderr.strip()[-200:]}")

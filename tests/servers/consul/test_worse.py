@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.hand import Hand
 from tests.servers.consul.observing import settings
 from tests.servers.consul.server import Agent, Three
+from tests.servers.electing import STEADY
 from tests.servers.exporting import exporting
 from tests.servers.names import Names
 from tests.servers.observing import observing
@@ -23,6 +24,7 @@ from tests.servers.observing import observing
 MANY = tuple(f"10.40.1.{number}" for number in range(1, 41))
 FEW = MANY[:20]
 OTHER = MANY[10:30]
+BRIEF = {"lease": "4s", "renew": "3s", "retry": "500ms"}
 
 
 @asynccontextmanager
@@ -102,7 +104,8 @@ async def test_a_restored_snapshot_is_put_right_and_nothing_of_others_is_touched
 @pytest.mark.promise("R-20")
 async def test_a_leader_that_was_paused_past_its_lease_undoes_nothing(own: Agent, tmp_path: Path) -> None:
     async with own.hand() as hand, Door(own.url).opened() as one, Door(own.url).opened() as other:
-        old, new = (_replica(tmp_path / name, door, hand, own) for name, door in (("old", one), ("new", other)))
+        old = _replica(tmp_path / "old", one, hand, own, BRIEF)
+        new = _replica(tmp_path / "new", other, hand, own, STEADY)
         for each in (old, new):
             each.inventory(web=FEW)
         async with exporting(old):
@@ -119,10 +122,10 @@ async def test_a_leader_that_was_paused_past_its_lease_undoes_nothing(own: Agent
                 assert await hand.get(f"catalog/node/{old.node}") == stands, "and has written nothing since"
 
 
-def _replica(folder: Path, door: Door, hand: Hand, own: Agent) -> Exporter:
+def _replica(folder: Path, door: Door, hand: Hand, own: Agent, timing: Mapping[str, str]) -> Exporter:
     folder.mkdir()
     token = str(folder / "token-state")
-    leader = {"kind": "consul", "url": own.url, "token_file": token, "lease": "4s", "renew": "3s", "retry": "500ms"}
+    leader = {"kind": "consul", "url": own.url, "token_file": token, **timing}
     return Exporter(folder, door.url, hand, leader=leader)
 
 
