@@ -156,7 +156,7 @@ class FakeKubernetes:
 
 
 @contextlib.asynccontextmanager
-async def asking(kubeconfig: Path | None, clock: Clock | None = None, timeout: float = 5.0) -> AsyncIterator[Api]:
+async def asking(kubeconfig: Path | None, clock: Clock | None = None, timeout: float = 60.0) -> AsyncIterator[Api]:
     """A client of what the kubeconfig names."""
     clock = clock or SystemClock()
     api = Api("k8s", Access(kubeconfig, None, clock), clock, timeout)

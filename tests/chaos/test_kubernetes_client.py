@@ -127,7 +127,7 @@ async def test_a_watch_gives_whole_lines_however_they_come(server: FakeKubernete
         server.put("services", {"metadata": {"namespace": "shop", "name": f"s{number}", "labels": {"x": "y" * 3_000}}})
     async with FaultProxy("127.0.0.1", server.port) as proxy:
         kubeconfig = server.kubeconfig(tmp_path, server=f"http://127.0.0.1:{proxy.port}")
-        async with asking(kubeconfig) as api, api.watch(SERVICES, {"resourceVersion": "1"}, 5) as lines:
+        async with asking(kubeconfig) as api, api.watch(SERVICES, {"resourceVersion": "1"}, 60) as lines:
             count = 0
             async for batch in lines:
                 assert batch
@@ -193,7 +193,7 @@ async def test_a_line_beyond_all_bounds_is_refused(
     monkeypatch.setattr(client, "LONGEST", 100_000)
     server.answer = lambda asked: web.Response(text="x" * 1_000_000)
     kubeconfig = server.kubeconfig(tmp_path)
-    async with asking(kubeconfig) as api, api.watch(SERVICES, {"resourceVersion": "1"}, 5) as lines:
+    async with asking(kubeconfig) as api, api.watch(SERVICES, {"resourceVersion": "1"}, 60) as lines:
         with pytest.raises(Silent, match="says a line of more than 100,000 bytes"):
             await anext(lines)
 
@@ -227,7 +227,7 @@ async def test_more_watches_than_a_pool_are_open_at_once(server: FakeKubernetes,
     async with asking(server.kubeconfig(tmp_path)) as api:
 
         async def first() -> list[bytes]:
-            async with api.watch(SERVICES, {"resourceVersion": "1"}, 20) as lines:
+            async with api.watch(SERVICES, {"resourceVersion": "1"}, 90) as lines:
                 batch = await anext(lines)
                 if len(server.asked) < 150:
                     await asyncio.wait_for(all_there.wait(), 90)

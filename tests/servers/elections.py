@@ -92,7 +92,7 @@ class Elections:
             assert first.leads
             assert first.terms == [1]
         assert (await ballot.lease())[:2] == ("", 1)
-        second = ballot.enter()
+        second = ballot.enter(**STEADY)
         async with watched(second):
             await until(lambda: second.leads, "the next one leads")
             assert second.terms == [2]
@@ -135,7 +135,7 @@ class Elections:
 
     async def test_who_dies_is_followed_when_its_lease_is_over(self, ballot: Ballot) -> None:
         await ballot.make(Said("one-that-died", 3, 7))
-        heir = ballot.enter()
+        heir = ballot.enter(**STEADY)
         async with watched(heir):
             await until(lambda: heir.leads, "it took over")
             assert heir.terms == [8]

@@ -15,6 +15,7 @@ from bridge.testing.xds import EDS, XdsClient
 from tests.envoy.harness import until
 from tests.servers.deploy import Tools, configuration, named
 from tests.servers.kubernetes.client import Client
+from tests.servers.kubernetes.client import granted as granted_by
 from tests.servers.kubernetes.objects import Object, service
 from tests.servers.kubernetes.server import ApiServer
 from tests.whole import Whole
@@ -96,10 +97,18 @@ class Release:
             if without is not None:
                 take(one, self.name, without)
             await self._api.apply(one)
+        await self._heard(objects)
         await self._configure(objects)
         await self._api.create(service(self._shop, "taken", selector={"app": "taken"}))
         self.write()
         await self.start()
+
+    async def _heard(self, objects: list[Object]) -> None:
+        """Until whoever decides knows of all that is granted."""
+        account = f"system:serviceaccount:{self._home}:{self.name}"
+        for one in objects:
+            if one["kind"] in ("Role", "ClusterRole"):
+                await self._api.heard(account, granted_by(one), one["metadata"].get("namespace", ""))
 
     def _values(self, claims: str, reads: Mapping[str, Any]) -> dict[str, Any]:
         export = {"services": [f"{self._shop}/*"], "from": ["vms"], "create_services": True, "claim_namespace": claims}

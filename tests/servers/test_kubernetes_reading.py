@@ -44,7 +44,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def reading(kubeconfig: Path, *namespaces: str, **keys: Any) -> AsyncIterator[Watched]:
-    said = {"name": "k8s", "kind": "kubernetes", "kubeconfig": str(kubeconfig), "timeout": "2s", **keys}
+    said = {"name": "k8s", "kind": "kubernetes", "kubeconfig": str(kubeconfig), "timeout": "60s", **keys}
     said["import"] = {"namespaces": list(namespaces)}
     watched = Watched(Settings.model_validate(said).open(Kit("k8s", SystemClock())), PATIENCE)
     watched.task = asyncio.create_task(watched.run())
@@ -105,7 +105,7 @@ async def test_a_server_that_no_longer_knows_the_past_is_listed_anew_without_a_l
     async with own_cluster.client() as api, FaultProxy("127.0.0.1", own_cluster.port) as proxy:
         web = await make(api, "default", "web", "10.1.0.1")
         kubeconfig = own_cluster.kubeconfig(tmp_path, server=f"https://127.0.0.1:{proxy.port}")
-        async with reading(kubeconfig, "default", timeout="60s") as watched:
+        async with reading(kubeconfig, "default", timeout="600s") as watched:
             await change(api, web, "10.1.0.2")
             await watched.until(lambda: says(watched.now).get("web") == ["10.1.0.2"], "what was changed")
             monkeypatch.setattr(mirror, "Expired", Noted)
@@ -126,7 +126,7 @@ async def test_a_server_that_no_longer_knows_the_past_is_listed_anew_without_a_l
 async def test_a_server_that_is_frozen_and_goes_on_removes_nothing(own_cluster: ApiServer, tmp_path: Path) -> None:
     async with own_cluster.client() as api:
         web = await make(api, "default", "web", "10.1.0.1")
-        async with reading(own_cluster.kubeconfig(tmp_path), "default") as watched:
+        async with reading(own_cluster.kubeconfig(tmp_path), "default", timeout="2s") as watched:
             first = await watched.first()
             own_cluster.pause()
             try:
@@ -145,7 +145,7 @@ async def test_a_half_open_connection_is_noticed(
     web = await make(api, namespace, "web", "10.1.0.1")
     async with FaultProxy("127.0.0.1", cluster.port) as proxy:
         kubeconfig = cluster.kubeconfig(tmp_path, server=f"https://127.0.0.1:{proxy.port}")
-        async with reading(kubeconfig, namespace) as watched:
+        async with reading(kubeconfig, namespace, timeout="2s") as watched:
             first = await watched.first()
             proxy.set(deaf=True)
             await watched.until_lost(first)

@@ -14,7 +14,7 @@ import pytest
 
 from bridge.runtime.keep import meanwhile
 from bridge.testing.xds import EDS, XdsClient
-from tests.chaos.test_app import command, started, until_async
+from tests.chaos.test_app import command, started, until, until_async
 from tests.servers.kubernetes.client import Client
 from tests.servers.kubernetes.leases import NAME
 from tests.servers.kubernetes.objects import lease, service
@@ -53,7 +53,7 @@ class Replicas:
         for name in names:
             await self.api.create(service(self.namespace, name, [("http", 80)]))
 
-    async def start(self, timing: str = SHORT, state: str = "") -> Replica:
+    async def start(self, timing: str = STEADY, state: str = "") -> Replica:
         made = Replica(
             self._folder,
             self.kubeconfig,
@@ -133,7 +133,7 @@ async def test_of_two_deployments_with_one_owner_the_second_does_not_write_and_s
     replicas.inventory({"web": addresses(1)})
     await replicas.service("web")
     await replicas.api.create(lease(replicas.namespace, "another-bridge", "", seconds=1))
-    first = await replicas.start(timing=STEADY)
+    first = await replicas.start()
     await replicas.until_says({"web": addresses(1)})
     second = await replicas.start(timing=f"{STEADY}, name: another-bridge")
 
@@ -145,8 +145,12 @@ async def test_of_two_deployments_with_one_owner_the_second_does_not_write_and_s
     assert "another deployment" in row["why"]
     assert "give each deployment an `owner:` of its own" in row["why"]
     assert (row["leading"], row["made"]) == (True, {})
-    assert [line["level"] for line in second.said("export stopped")] == ["error"]
-    assert any("another" in problem["what"] for problem in await second.rows("problems"))
+    await until(lambda: [line["level"] for line in second.said("export stopped")] == ["error"], "it is said")
+
+    async def told() -> bool:
+        return any("another" in problem["what"] for problem in await second.rows("problems"))
+
+    await until_async(told, "it is told")
     replicas.inventory({"web": addresses(1, 2)})
     await replicas.until_says({"web": addresses(1, 2)})
     assert (await first.exported())["state"] in ("writes", "in step")
@@ -248,7 +252,7 @@ async def test_replicas_that_are_paused_and_killed_under_churn_double_nothing_an
     replicas.inventory(now)
     await replicas.service(*names)
     for _ in range(3):
-        await replicas.start()
+        await replicas.start(timing=SHORT)
     await replicas.until_says(now)
     rng, looks = random.Random(20), 0
 
@@ -282,7 +286,7 @@ async def test_replicas_that_are_paused_and_killed_under_churn_double_nothing_an
                 else:
                     await replicas.end(victim, signal.SIGKILL)
                     await asyncio.sleep(rng.uniform(0, 2))
-                    await replicas.start(state=victim.state)
+                    await replicas.start(timing=SHORT, state=victim.state)
                 await asyncio.sleep(rng.uniform(0, 1))
 
         async def agreed() -> bool:

@@ -30,7 +30,7 @@ THERE: tuple[tuple[tuple[PortLike, ...], dict[str, Any]], ...] = (
 
 @pytest.fixture
 async def asked(cluster: ApiServer, tmp_path: Path) -> AsyncIterator[Api]:
-    made = Api("k8s", Access(cluster.kubeconfig(tmp_path), None, SystemClock()), SystemClock(), 10.0)
+    made = Api("k8s", Access(cluster.kubeconfig(tmp_path), None, SystemClock()), SystemClock(), 60.0)
     yield made
     await made.close()
 

@@ -76,7 +76,7 @@ class Written:
 
 @pytest.fixture
 async def asked(cluster: ApiServer, tmp_path: Path) -> AsyncIterator[Api]:
-    made = Api("k8s", Access(cluster.kubeconfig(tmp_path), None, SystemClock()), SystemClock(), 10.0)
+    made = Api("k8s", Access(cluster.kubeconfig(tmp_path), None, SystemClock()), SystemClock(), 60.0)
     yield made
     await made.close()
 
@@ -215,7 +215,7 @@ async def test_each_missing_right_is_one_clear_refusal_that_leaves_other_writes_
 ) -> None:
     token = await api.account(namespace)
     user = f"system:serviceaccount:{namespace}:bridge"
-    asked = Api("k8s", Access(cluster.kubeconfig(tmp_path, token=token), None, SystemClock()), SystemClock(), 10.0)
+    asked = Api("k8s", Access(cluster.kubeconfig(tmp_path, token=token), None, SystemClock()), SystemClock(), 60.0)
     written = Written(api, namespace, asked)
     await api.create(service(namespace, "web"))
     group = "discovery.k8s.io"

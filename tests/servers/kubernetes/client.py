@@ -5,10 +5,10 @@ import itertools
 import json
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import product
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 
@@ -16,6 +16,15 @@ from tests.servers.kubernetes.objects import KINDS, Object, plural, thing
 
 Rule = tuple[str, str, str]
 """API group ("" for the core), resources and verbs, each separated by blanks: ("", "services", "list watch")."""
+
+
+class Right(NamedTuple):
+    """One verb of one resource, of the object of this name alone where there is one."""
+
+    group: str
+    resource: str
+    verb: str
+    name: str = ""
 
 
 PATIENCE = 60.0
@@ -42,7 +51,7 @@ class Client:
             server,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             connector=aiohttp.TCPConnector(ssl=trust),
-            timeout=aiohttp.ClientTimeout(total=30),
+            timeout=aiohttp.ClientTimeout(total=90),
             read_bufsize=1 << 24,  # a line of a watch is a whole object
         )
 
@@ -151,11 +160,12 @@ class Client:
     async def allow(self, user: str, rules: Sequence[Rule], namespace: str = "") -> Object:
         """Give a user these rights, in one namespace or everywhere; what is returned is the role, to be patched.
 
-        It may be called again with other rules: they replace those of before. Whoever decides hears of them a little
-        later, and is waited for.
+        It may be called again with other rules: they replace those of before. Whoever decides hears of them, and of
+        those that are taken, a little later, and is waited for.
         """
         name = f"rights-{user.replace(':', '-')}"
         kind = "Role" if namespace else "ClusterRole"
+        before = await self._granted(kind, name, namespace)
         role = thing(kind, name, namespace, rules=[
             {"apiGroups": [group], "resources": resources.split(), "verbs": verbs.split()}
             for group, resources, verbs in rules
@@ -165,16 +175,33 @@ class Client:
             thing(f"{kind}Binding", name, namespace, subjects=[_subject(user)],
                   roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name})
         )  # fmt: skip
-        async with asyncio.timeout(PATIENCE):
-            for group, resources, verbs in rules:
-                for resource, verb in product(resources.split(), verbs.split()):
-                    while not await self._may(user, group, resource, verb, namespace):
-                        await asyncio.sleep(0.02)
+        given = granted(made)
+        await self.heard(user, given, namespace)
+        await self.heard(user, before - given, namespace, may=False)
         return made
 
-    async def _may(self, user: str, group: str, resource: str, verb: str, namespace: str) -> bool:
-        plain, _, part = resource.partition("/")
-        what = {"group": group, "resource": plain, "subresource": part, "verb": verb, "namespace": namespace}
+    async def heard(self, user: str, them: Collection[Right], namespace: str = "", *, may: bool = True) -> None:
+        """Wait until whoever decides knows that a user may do all of this, or none of it."""
+        async with asyncio.timeout(PATIENCE):
+            for one in them:
+                while await self._may(user, one, namespace) != may:
+                    await asyncio.sleep(0.02)
+
+    async def _granted(self, kind: str, name: str, namespace: str) -> set[Right]:
+        """What a role grants, nothing where it is not there."""
+        try:
+            return granted(await self.get(kind, name, namespace))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return set()
+
+    async def _may(self, user: str, one: Right, namespace: str) -> bool:
+        plain, _, part = one.resource.partition("/")
+        what = {
+            "group": one.group, "resource": plain, "subresource": part, "verb": one.verb, "name": one.name,
+            "namespace": namespace,
+        }  # fmt: skip
         where = "/apis/authorization.k8s.io/v1"
         asked = {"apiVersion": where.removeprefix("/apis/"), "kind": "SubjectAccessReview"}
         spec = {"user": user, "resourceAttributes": what}
@@ -184,6 +211,15 @@ class Client:
     async def _object(self, method: str, where: str, body: Object | None = None, **params: Any) -> Object:
         said: Object = await self.request(method, where, body, **params)
         return said
+
+
+def granted(role: Object) -> set[Right]:
+    """What a role grants, one by one."""
+    return {
+        Right(*each)
+        for one in role.get("rules") or ()
+        for each in product(one["apiGroups"], one["resources"], one["verbs"], one.get("resourceNames") or [""])
+    }
 
 
 def path(kind: str, namespace: str = "", name: str = "") -> str:
