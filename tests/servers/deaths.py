@@ -102,7 +102,12 @@ class Mortal(ABC):
         return all(_addresses(found[name]) >= set(STEADY) for name in SERVICES)
 
     async def settles(self, rng: random.Random) -> None:
-        """Who comes last brings about what is wanted; what earlier ones left is withheld until a word."""
+        """Who comes last brings about what is wanted; what earlier ones left is withheld until a word.
+
+        It remembers nothing: where one lived long enough to write down what it saw, that would be held besides.
+        """
+        for kept in (self.bridge.folder / self.bridge.state).glob("*.snapshot"):
+            kept.unlink()
         wanted = self.say(rng)
 
         async def there() -> bool:
