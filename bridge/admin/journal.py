@@ -26,7 +26,7 @@ class Journal:
     def read(self, reading: Reading) -> None:
         """Tell what is new in a reading; what its loss was already told with is not told twice."""
         told = reading.why if reading.lost is not None else ""
-        self._compare(reading.source, [(one, one) for one in reading.problems], told)
+        self._compare(reading.source, [(_seen(one), one) for one in reading.problems], told)
 
     def wrote(self, exported: Exported) -> None:
         """Tell what is new in how a target is written; how many removals are withheld is told when they begin to be.
@@ -63,3 +63,8 @@ class Journal:
 def _face(one: Problem) -> Problem:
     """What makes a problem another than before: how many are withheld, and which is the first, does not."""
     return replace(one, what="", count=1) if one.kind == "withheld" else replace(one, count=1)
+
+
+def _seen(one: Problem) -> Problem:
+    """Likewise of what is read: of what cannot be checked, which is the first and how many there are does not."""
+    return replace(one, where="", service=None, count=1) if one.kind == "check" else one

@@ -1,7 +1,7 @@
 """The checks of one registry's endpoints: events in, opinions and what to check next out."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from math import floor
 from typing import assert_never
@@ -76,7 +76,7 @@ class Checks:
         self._fallen: set[Key] = set()  # those of them that have failed often enough
         self._waited = False  # that one of those has waited long enough
         self._mute: dict[Key, tuple[str, str]] = {}  # what cannot be checked: by which check, and why not
-        self._reasons = Counter[tuple[str, str]]()
+        self._reasons: dict[tuple[str, str], dict[Key, None]] = {}  # and of whom; oldest first
         self._opinions: Opinions = Table()
         self._stale: set[ServiceName] = set()
         self._problems: tuple[Problem, ...] = ()
@@ -185,11 +185,12 @@ class Checks:
 
     def _fail(self, key: Key, target: _Target, why: str) -> None:
         opinion, enough = target.opinion, -target.row >= target.opinion.check.fall
-        told = target.why == why
+        other = target.why != why
         target.why = why
         if opinion.health is _UNHEALTHY:
+            seen = enough and not target.fell
             target.fell = target.fell or enough
-            if not told:
+            if other or seen:
                 self._retell(key, target)
             return
         self._failing.add(key)
@@ -265,13 +266,16 @@ class Checks:
         if self._mute.get(key) != why:
             self._speak(key)
             self._mute[key] = why
-            self._reasons[why] += 1
+            self._reasons.setdefault(why, {})[key] = None
             self._news = True
 
     def _speak(self, key: Key) -> None:
         why = self._mute.pop(key, None)
         if why is not None:
-            self._reasons[why] -= 1
+            them = self._reasons[why]
+            del them[key]
+            if not them:
+                del self._reasons[why]
             self._news = True
 
     def _tell(self) -> None:
@@ -281,11 +285,13 @@ class Checks:
         self._stale.clear()
         if self._news:
             self._news = False
-            self._reasons = +self._reasons
-            self._problems = tuple(
-                Problem("check", place, f"{why}; that is no verdict, and what was known stands", None, count)
-                for (place, why), count in sorted(self._reasons.items())
-            )
+            self._problems = tuple(_problem(*why, them) for why, them in sorted(self._reasons.items()))
+
+
+def _problem(place: str, why: str, them: Collection[Key]) -> Problem:
+    service, endpoint = next(iter(them))
+    what = f"{why}; that is no verdict, and what was known stands"
+    return Problem("check", f"{place}: {service} {endpoint}", what, service, len(them))
 
 
 def _due(key: Key, check: Check, now: float) -> float:

@@ -75,7 +75,8 @@ def test_an_error_of_our_own_is_no_verdict_and_is_told() -> None:
     them.advance(1_000)
     assert them.known() == dict.fromkeys(hosts(3), H)
     (problem,) = them.round.problems
-    assert (problem.kind, problem.where, problem.count) == ("check", "health[0]", 3)
+    assert (problem.kind, problem.count) == ("check", 3)
+    assert problem.where.startswith("health[0]: shop/web 10.0.0.")
     assert "too many open files" in problem.what
     them.heal()
     them.advance(10)
@@ -99,6 +100,17 @@ def test_another_reason_is_told_of_what_is_unhealthy() -> None:
     them.advance(10)
     told = them.round.opinions[WEB][endpoint(ONE).id]
     assert (told.why, told.since) == ("silent for 2 s, 4 in a row", since)
+
+
+def test_of_those_that_cannot_be_checked_the_first_is_named_for_as_long_as_it_is_one() -> None:
+    them = World(Checks([check(port="admin")]))
+    admin = endpoint(ONE, more=[Port("admin", 9)])
+    them.exist(service("shop/web", admin), service("shop/api", "10.0.0.2:80"), service("shop/old", "10.0.0.3:80"))
+    assert [(one.where, one.count) for one in them.round.problems] == [("health[0]: shop/api 10.0.0.2:80", 2)]
+    them.exist(service("shop/web", admin), service("shop/old", "10.0.0.3:80"))
+    assert [(one.where, one.count) for one in them.round.problems] == [("health[0]: shop/old 10.0.0.3:80", 1)]
+    them.exist(service("shop/web", admin))
+    assert them.round.problems == ()
 
 
 # Which, where, when
@@ -210,6 +222,15 @@ def test_what_was_unhealthy_when_the_bridge_ended_is_so_until_its_first_pass() -
     assert them.round.opinions[WEB][endpoint(ONE).id].why == REMEMBERED
     them.advance(10)
     assert them.known() == {ONE: H, "10.0.0.2:80": H}
+
+
+def test_how_often_what_was_unhealthy_has_failed_since_is_told_when_it_would_have_sufficed() -> None:
+    them = World(Checks([check()], services(service("shop/web", endpoint(ONE, health=U)))))
+    them.exist(service("shop/web", ONE))
+    them.fall([ONE])
+    them.advance(100)
+    assert them.known() == {ONE: U}
+    assert them.round.opinions[WEB][endpoint(ONE).id].why == "connection refused, 3 in a row"
 
 
 # Many at a time

@@ -112,6 +112,21 @@ def test_a_problem_is_told_once_for_as_long_as_it_is_there() -> None:
 
 
 @pytest.mark.promise("R-23")
+def test_what_cannot_be_checked_is_told_once_whoever_is_the_first_and_however_many_there_are() -> None:
+    def check(number: int, what: str) -> Problem:
+        return Problem("check", f"health[0]: shop/web 10.0.0.{number}:80", what, None, number)
+
+    journal = Journal()
+    with structlog.testing.capture_logs() as said:
+        for number in (1, 2, 200, 7):
+            journal.read(Reading(VMS, 0.0, problems=(check(number, "network is unreachable"),)))
+        journal.read(Reading(VMS, 0.0, problems=(check(7, "network is unreachable"), check(9, "no port is named 'a'"))))
+    assert [(one["what"], one["where"]) for one in said] == [
+        ("network is unreachable", "health[0]: shop/web 10.0.0.1:80"),
+        ("no port is named 'a'", "health[0]: shop/web 10.0.0.9:80"),
+    ]
+
+
 def test_many_problems_are_a_few_lines_and_a_number() -> None:
     many = tuple(Problem("port", f"a.yaml:{number}", "no port", count=2) for number in range(100))
     with structlog.testing.capture_logs() as said:
