@@ -30,11 +30,19 @@ def _host(text: str) -> str:
     return text
 
 
+def _number(value: Any) -> Any:
+    """A single status is a number in YAML."""
+    return str(value) if type(value) is int else value
+
+
 def _statuses(text: str) -> str:
     first, _, last = text.partition("-")
     if not re.fullmatch(r"[1-5][0-9]{2}(?:-[1-5][0-9]{2})?", text, re.ASCII) or int(last or first) < int(first):
         raise ValueError(f"{excerpt(text)} says no statuses; write such as 200-399, or 204")
     return text
+
+
+_Statuses = Annotated[str, BeforeValidator(_number, json_schema_input_type=int | str), AfterValidator(_statuses)]
 
 
 class TcpCheckSettings(Strict):
@@ -62,9 +70,7 @@ class HttpCheckSettings(TcpCheckSettings):
     host: Annotated[str, AfterValidator(_host)] | None = Field(
         default=None, description="sent as `Host`, and whom a certificate must be for; default: the endpoint's address"
     )
-    expect: Annotated[str, AfterValidator(_statuses)] = Field(
-        default="200-399", description="the statuses that are a pass"
-    )
+    expect: _Statuses = Field(default="200-399", description="the statuses that are a pass")
     tls: TlsSettings | None = Field(
         default=None, description="HTTPS, and whom to believe; {} believes whom the system does"
     )
@@ -100,7 +106,17 @@ class CheckSettings(Strict):
 def _one_or_several(value: Any) -> Any:
     if isinstance(value, dict):
         return (value,)
-    return tuple(value) if isinstance(value, list) else value
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{excerpt(value)} is no check; write such as {{tcp: {{}}}}, or a list of such")  # noqa: TRY004  # told like the rest
+    return tuple(value)
+
+
+def _each_in_turn(checks: tuple[CheckSettings, ...]) -> tuple[CheckSettings, ...]:
+    """A check behind one that is for every service would never be made."""
+    for number, one in enumerate(checks[:-1]):
+        if not {"*", "*/*"}.isdisjoint(one.services):
+            raise ValueError(f"[{number}] is for every service, and those behind it for none; write it last")
+    return checks
 
 
 def _or_one(schema: dict[str, Any]) -> None:
@@ -111,6 +127,7 @@ def _or_one(schema: dict[str, Any]) -> None:
 Health = Annotated[
     tuple[CheckSettings, ...],
     BeforeValidator(_one_or_several),
+    AfterValidator(_each_in_turn),
     Field(description="checks from here: one for all its services, or a list", json_schema_extra=_or_one),
 ]
 """One check or several, kept as a tuple."""

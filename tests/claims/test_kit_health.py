@@ -24,13 +24,21 @@ def test_one_check_is_for_all_services_of_its_registry_with_the_documented_defau
 
 
 def test_a_list_has_a_check_for_each_of_its_globs() -> None:
-    health = "[{services: [shop/*], http: {path: /ok, port: admin, tls: {}}}, {http: {}}, {tcp: {port: 22, fall: 5}}]"
-    (settings,) = config(health).registries
+    shop, data = "{services: [shop/*], http: {path: /ok, port: admin, tls: {}}}", "{services: [data/*], http: {}}"
+    (settings,) = config(f"[{shop}, {data}, {{tcp: {{port: 22, fall: 5}}}}]").registries
     assert [(one.check.place, one.check.kind, one.check.port) for one in actives(settings.health)] == [
         ("health[0]", "https", "admin"),
         ("health[1]", "http", None),
         ("health[2]", "tcp", 22),
     ]
+
+
+@pytest.mark.parametrize(("written", "passes"), [("204", {204}), ("'204'", {204}), ("200-202", {200, 201, 202})])
+def test_a_single_status_need_not_be_quoted(written: str, passes: set[int]) -> None:
+    (settings,) = config(f"{{http: {{expect: {written}}}}}").registries
+    (one,) = settings.health
+    assert one.http is not None
+    assert set(one.http.passes()) == passes
 
 
 def test_a_registry_is_not_checked_by_default() -> None:
@@ -53,7 +61,10 @@ def test_a_registry_is_not_checked_by_default() -> None:
         ("{http: {path: health}}", "'health' is no path of a URL; write such as /health"),
         ("{http: {host: 'a b'}}", "'a b' is no host"),
         ("{http: {expect: 399-200}}", "'399-200' says no statuses; write such as 200-399, or 204"),
-        ("tcp", "must be a list"),
+        ("{http: {expect: 2xx}}", "'2xx' says no statuses; write such as 200-399, or 204"),
+        ("{http: {expect: 99}}", "'99' says no statuses"),
+        ("tcp", "'tcp' is no check; write such as {tcp: {}}, or a list of such"),
+        ("[{tcp: {}}, {services: [shop/web], http: {}}]", "[0] is for every service, and those behind it for none"),
     ],
 )
 def test_what_is_wrong_is_one_line_with_its_place_and_what_to_do(health: str, says: str) -> None:
@@ -64,7 +75,7 @@ def test_what_is_wrong_is_one_line_with_its_place_and_what_to_do(health: str, sa
     assert says in line
 
 
-@pytest.mark.parametrize("health", [{"tcp": {"interval": "5s"}}, [{"services": ["shop/*"], "http": {"path": "/ok"}}]])
+@pytest.mark.parametrize("health", [{"tcp": {"interval": "5s"}}, [{"services": ["shop/*"], "http": {"expect": 204}}]])
 def test_the_schema_accepts_one_check_and_several(health: object) -> None:
     validator = Draft202012Validator(schema())
     registry = {"name": "vms", "kind": "static", "files": ["vms.yaml"]}
