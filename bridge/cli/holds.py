@@ -20,7 +20,8 @@ from bridge.model import ServiceName
 def holds(context: click.Context, path: Path | None, url: str | None, output_: str) -> None:
     """List what is held: gone from its registry, and not yet believed to be gone.
 
-    A hold ends by itself when there is evidence, or by your word: `holds accept`.
+    A hold ends by itself when there is evidence, or by your word: `holds accept`. Registries in a health flood are
+    named too.
 
     \b
     Example:
@@ -50,6 +51,15 @@ def _list(client: Client, output_: str, service: str, source: str) -> None:
     rows = _held(client, service, source, "")
     if not output.document(output_, {"holds": rows}):
         table("holds", rows)
+        _doubted(client, source)
+
+
+def _doubted(client: Client, source: str) -> None:
+    """Name the registries of which so much turned unhealthy at a time that it waits for a word too."""
+    for row in client.get("/api/v1/sources")["sources"]:
+        if row["health_flood"] and source in ("", row["name"]):
+            word = f"registry-bridge holds accept --health --source {row['name']}"
+            output.note(f"{row['name']}: so much turned unhealthy at a time that it is doubted; `{word}` believes it")
 
 
 def _held(client: Client, service: str, source: str, endpoint: str) -> list[dict[str, str]]:

@@ -15,7 +15,9 @@ def tell(source: SourceName, before: Verdict | None, after: Verdict) -> None:
     for what in ("flood", "health_flood", "frozen"):
         was, is_ = before is not None and getattr(before, what), getattr(after, what)
         if was is not is_:
-            _log.warning(f"{what.replace('_', ' ')} {'began' if is_ else 'ended'}", source=source)
+            word = f"registry-bridge holds accept --health --source {source}"
+            see = {"until": f"it passes, half an hour is over, or {word}"} if is_ and what == "health_flood" else {}
+            _log.warning(f"{what.replace('_', ' ')} {'began' if is_ else 'ended'}", source=source, **see)
     if after.began:
         _began(source, after)
     if after.ended:

@@ -16,10 +16,12 @@ from bridge.cli import main
 from bridge.cli.client import Client, NotRunningError, RefusedError
 from bridge.cli.output import clean, seconds
 from bridge.errors import ConfigError
+from bridge.model import Health
 from bridge.testing.ports import free_port
-from tests.builders import service
+from tests.builders import endpoint, hosts, service
 from tests.running import Threaded, config, log_as_before
 
+H, U = Health.HEALTHY, Health.UNHEALTHY
 PAYMENTS = service("shop/payments", "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80")
 ONE_LEFT = service("shop/payments", "10.0.0.1:80")
 
@@ -336,6 +338,24 @@ def test_holds_are_listed_and_accepted_after_a_question(live: Threaded) -> None:
     )
     assert printed("holds", *at(live))["holds"] == []
     assert call("holds", *at(live)).stdout == "none: nothing is missing\n"
+
+
+def test_holds_name_the_registry_whose_bad_health_waits_for_a_word_too(live: Threaded) -> None:
+    well, ill = (service("shop/web", *(endpoint(one, health=health) for one in hosts(9))) for health in (H, U))
+    live.do(
+        lambda bridge: bridge.registries["vms"].set(well),
+        lambda bridge: well.name in bridge.state.engine.catalog.value.services,
+        "they are there",
+    )
+    live.do(
+        lambda bridge: bridge.registries["vms"].set(ill),
+        lambda bridge: any(one.verdict is not None and one.verdict.health_flood for one in bridge.state.readings()),
+        "they are doubted",
+    )
+    result = call("holds", *at(live))
+    assert "vms: so much turned unhealthy" in result.stderr
+    assert "`registry-bridge holds accept --health --source vms`" in result.stderr
+    assert call("holds", "list", "--source", "others", *at(live)).stderr == ""
 
 
 def test_one_endpoint_can_be_accepted_without_a_question(live: Threaded) -> None:

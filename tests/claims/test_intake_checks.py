@@ -72,6 +72,7 @@ async def test_what_fails_in_a_flood_is_believed_at_an_operators_word_or_after_h
         them.fall(hosts(6))
         await clock.advance(60)
         assert bad(run) == []
+        assert "registry-bridge holds accept --health --source vms" in run.log[-1]["until"]
         await run.engine.decisions.accept_health(VMS, clock.wall())
         await clock.advance(1)
         assert bad(run) == hosts(6)
