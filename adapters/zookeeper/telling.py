@@ -84,11 +84,18 @@ class Telling:
         self._hold(standing)
         ours = () if self._mark is None else (self._mark.owner, *self._mark.former)
         clashing = chain.from_iterable(of_others(one, standing, ours) for one in self.targets)
-        told = bounded(chain(restored, clashing, self._unheeded(), self.whole.problems()), SHOWN, self._place)
+        found = chain(restored, clashing, self._unheeded(), self._unclaimed(), self.whole.problems())
+        told = bounded(found, SHOWN, self._place)
         others = (
             () if self.targets else tuple((one.target, one.claim) for one in standing if one.claim.owner not in ours)
         )
         return Observation(self.whole.services, read, told, parts, tuple(unread), self._held, others)
+
+    def _unclaimed(self) -> Iterator[Problem]:
+        """Why who only reads does not know which bridges are no more; nothing else suffers from it."""
+        for one in () if self.targets else self._unread(self._claims):
+            what = f"{one.why}; what a bridge left that is no more cannot be told from what stands"
+            yield Problem("claims", one.part, what)
 
     def _hold(self, standing: Sequence[claims.Standing]) -> None:
         """What there is of ours in each target; one of which a part was never read is left out, and not written."""

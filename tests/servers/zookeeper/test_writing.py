@@ -279,6 +279,22 @@ async def test_the_claims_of_others_are_told_to_who_only_reads(hand: Hand, proxy
         await views.aclose()
 
 
+async def test_who_only_reads_reads_on_where_it_may_not_see_a_claim_and_is_told(hand: Hand, proxy: FaultProxy) -> None:
+    bench = await ZooKeeperBench.made(hand, proxy)
+    locked = f"{claims.ROOT}/locked-{secrets.token_hex(4)}"
+    await hand.make(f"{locked}/claim")
+    await hand.keep(locked)
+    try:
+        views = bench.open().observe()
+        view = await anext(views)
+        (told,) = [one for one in view.problems if one.kind == "claims"]
+        assert (told.where, view.unread) == (locked, ())
+        assert "may not be read by us; give us `r` there" in told.what
+        await views.aclose()
+    finally:
+        await hand.share(locked)
+
+
 async def test_two_bridges_that_write_one_tree_in_two_ways_are_told_of_each_other(
     hand: Hand, proxy: FaultProxy
 ) -> None:
