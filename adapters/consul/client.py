@@ -26,6 +26,9 @@ SLACK: Final = 5.0
 """Seconds beyond the wait and the sixteenth of it that a server adds."""
 
 
+_NAMES: Final = ("`url`", "`tls.ca`", "`tls.cert` and `tls.key`")
+
+
 class Unreached(Unavailable):
     """There was no answer at all: others will have none either."""
 
@@ -227,7 +230,7 @@ class Transport:
         except TimeoutError:
             raise Unreached(f"{place}: has no answer within {limit:.3g} s; see the agent, or raise `timeout`") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Unreached(f"{place}: {answers.lost(error, '`url`', '`tls.ca`')}") from None
+            raise Unreached(f"{place}: {answers.lost(error, *_NAMES)}") from None
         if status not in takes:
             raise refusal(status, said, place)
         said = b"null" if status == 404 else said
@@ -241,10 +244,22 @@ def path_part(text: str) -> str:
     return quote(text, safe="")
 
 
+_UNKNOWN: Final = "ACL not found"
+_MEND: Final = {
+    "HTTP request to an HTTPS server": "write `url` with https:",
+    "Consul Enterprise feature": "remove `enterprise`",
+}
+_ANY: Final = "correct the registry's configuration"
+
+
 def refusal(status: int, body: bytes, place: str) -> BridgeError:
     """What an answer that is an error asks for."""
     said = excerpt(" ".join(body[:500].decode(errors="replace").split()), 200) if body.strip() else f"status {status}"
     what = f"{place}: {said}"
+    if status == 403 and _UNKNOWN in said:
+        return Denied(
+            f"{place}: nobody has this token there ({said}): it was deleted, or is another Consul's; correct the token"
+        )
     if status in (401, 403) or (status == 500 and any(word in said for word in NO_RIGHT)):
         return Denied(f"{what}; correct the token, or give it the right that is missing")
     if status == 409:
@@ -256,7 +271,7 @@ def refusal(status: int, body: bytes, place: str) -> BridgeError:
     if status == 429:
         return Unavailable(f"{what} (429); it is asked less often, or raise `limits.http_max_conns_per_client`")
     if status == 400:
-        return Unavailable(f"{what}; correct the registry's configuration")
+        return Unavailable(f"{what}; {next((then for word, then in _MEND.items() if word in said), _ANY)}")
     if "No path to datacenter" in said:
         return Unavailable(f"{what}; correct `datacenter`, or see whether the WAN knows it")
     if "No cluster leader" in said:

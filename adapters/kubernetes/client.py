@@ -229,9 +229,8 @@ def _told(place: str, late: str, kind: type[Unavailable] = Unavailable) -> Itera
     except TimeoutError:
         raise kind(f"{place}: {late}") from None
     except (aiohttp.ClientError, OSError) as error:
-        raise Unavailable(
-            f"{place}: {answers.lost(error, '`server` in the kubeconfig', '`certificate-authority`')}"
-        ) from None
+        names = "`server` in the kubeconfig", "`certificate-authority`", "`client-certificate` and `client-key` there"
+        raise Unavailable(f"{place}: {answers.lost(error, *names)}") from None
 
 
 _NOT_AN_API = "is answered by something else than a Kubernetes API server; correct `server:` in the kubeconfig"

@@ -65,7 +65,8 @@ def choose(document: Document, folder: Path, context: str | None) -> Chosen:
             f"{document.where}: has no current-context; name one with `context:` (there are: {names}), "
             "or run `kubectl config use-context`"
         )
-    place = _named(document, "contexts", wanted, "context")
+    mend = "; correct `context:`" if context else "; correct its current-context, or name one with `context:`"
+    place = _named(document, "contexts", wanted, "context", mend)
     of = ("contexts", place, "context")
     cluster_name = _text(document, (*of, "cluster"))
     if not cluster_name:
@@ -155,13 +156,13 @@ def _content(document: Document, at: Place, key: str, folder: Path) -> bytes:
     return content.data
 
 
-def _named(document: Document, kind: str, name: str, one: str) -> int:
+def _named(document: Document, kind: str, name: str, one: str, mend: str = "") -> int:
     """The index of the entry of that name; each kind is a list of entries with `name` and a mapping."""
     for index, entry in enumerate(_list(document, (kind,))):
         if isinstance(entry, dict) and entry.get("name") == name:
             return index
     names = ", ".join(sorted(_names(document.value, kind))) or "none"
-    raise ConfigError(f"{document.place((kind,))}: has no {one} {excerpt(name)}; there are: {names}")
+    raise ConfigError(f"{document.place((kind,))}: has no {one} {excerpt(name)}; there are: {names}{mend}")
 
 
 def _names(whole: Mapping[str, Any], kind: str) -> list[str]:

@@ -30,7 +30,7 @@ SHOWN = 20
 class Found(NamedTuple):
     """Targets, what is left to be changed there, what is withheld, and what cannot be said there.
 
-    `wrong` is why that is not whole.
+    `wrong` is why that is not whole, `idle` of which exports nothing comes.
     """
 
     exports: Sequence[Row]
@@ -38,9 +38,10 @@ class Found(NamedTuple):
     withheld: Sequence[Row]
     unsaid: Sequence[Row]
     wrong: Sequence[str]
+    idle: Sequence[str] = ()
 
     def document(self) -> dict[str, Any]:
-        return {**self._asdict(), "wrong": list(self.wrong)}
+        return {**self._asdict(), "wrong": list(self.wrong), "idle": list(self.idle)}
 
     @property
     def nothing(self) -> str:
@@ -104,8 +105,7 @@ def plan(
         tell_withheld(it.withheld)
         tell_unsaid(it.unsaid)
         _sum(it)
-    for line in it.wrong:
-        output.note(f"error: {line}")
+    _tell_notes(it)
     if it.wrong:
         raise click.exceptions.Exit(1)
     if it.changes:
@@ -163,7 +163,8 @@ def apply(*, once_: bool, wait: float, path: Path | None, output_: str) -> None:
                 output.say(f"rejected: {place(row)}: {why}")
         tell_withheld(it.withheld)
         tell_unsaid(it.unsaid)
-    for line in (*it.wrong, *failed):
+    _tell_notes(it)
+    for line in failed:
         output.note(f"error: {line}")
     if once.led(seen):
         raise click.exceptions.Exit(LED)
@@ -171,6 +172,14 @@ def apply(*, once_: bool, wait: float, path: Path | None, output_: str) -> None:
         raise click.exceptions.Exit(1)
     if it.withheld or it.changes or it.wrong:
         raise click.exceptions.Exit(CHANGES)
+
+
+def _tell_notes(found: Found) -> None:
+    """What is not whole, and what names nothing."""
+    for line in found.wrong:
+        output.note(f"error: {line}")
+    for line in found.idle:
+        output.note(f"note: {line}")
 
 
 def _made(row: Row) -> str:
@@ -236,6 +245,7 @@ def _of(seen: Any, registry: str, target: str | None, service: str) -> Found:
         [row for one in chosen for row in exporting.withheld(one, seen.now, service)],
         [row for one in chosen for row in exporting.unsaid(one, service)],
         seen.wrong,
+        seen.idle,
     )
 
 

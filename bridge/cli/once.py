@@ -33,6 +33,9 @@ While somebody else leads it is waited so long for the lead, if not told otherwi
 TICK = 0.5
 """Seconds between two looks whether the patience is at its end."""
 
+SHOWN = 5
+"""Names that are told where none fits."""
+
 ONLOOKER = "onlooker"
 """The deployment of a process that only plans; it never claims anything."""
 
@@ -84,7 +87,8 @@ def _nobody(_: object) -> None:
 class Seen:
     """Every target at one moment. `claims` are every owner's, by target; `wrong` is why some plan is not whole.
 
-    `leader` is who else leads, "" where nobody does.
+    `leader` is who else leads, "" where nobody does; `idle` says of which exports nothing comes, for want of a service
+    that is called so.
     """
 
     exported: tuple[Exported, ...]
@@ -93,6 +97,7 @@ class Seen:
     now: float
     wall: float
     leader: str = ""
+    idle: tuple[str, ...] = ()
 
 
 def plan(config: Config, ending: Ending | None = None) -> Seen:
@@ -152,7 +157,8 @@ async def _plan(config: Config, ending: Ending | None, clock: Clock) -> Seen:
         await _remember(config, engine, clock)
     async with running(engine):
         seen = await whole(engine, clock, config.root.start.wait)
-    return replace(seen, exported=tuple(map(_only_planned, seen.exported)))
+    idle = _idle(config, engine) if ending is None else ()
+    return replace(seen, exported=tuple(map(_only_planned, seen.exported)), idle=idle)
 
 
 async def whole(engine: Engine, clock: Clock, wait: float) -> Seen:
@@ -175,7 +181,8 @@ async def _apply(config: Config, clock: Clock, wait: float, tell: Callable[[str]
     sources, written = _opened(config, clock, mark, None)
     engine = Engine(sources, config.engine(folder), clock, _nobody, exports=written, elector=elector)
     async with running(engine):
-        return await _written(engine, clock, config.root.start.wait, wait, tell)
+        seen = await _written(engine, clock, config.root.start.wait, wait, tell)
+    return replace(seen, idle=_idle(config, engine))
 
 
 async def _withdraw(
@@ -327,6 +334,20 @@ def _found(engine: Engine, clock: Clock) -> Seen:
     found = _all(engine)
     claims = {(one.registry, one.target): _claims(engine, one) for one in found}
     return Seen(found, claims, tuple(_wrong(engine, found)), clock.now(), clock.wall(), _leader(engine))
+
+
+def _idle(config: Config, engine: Engine) -> tuple[str, ...]:
+    """Exports that name no service of all that there are."""
+    names = sorted(engine.catalog.value.services)
+    if not names:
+        return ()
+    there = ", ".join(map(str, names[:SHOWN])) + (", …" if len(names) > SHOWN else "")
+    return tuple(
+        f"{' '.join((one.registry, one.export.target)).strip()}: no service is called as this export says "
+        f"({', '.join(glob.text for glob in one.export.services)}); correct `services`: there are {there}"
+        for one in config.written()
+        if not any(glob.matches(name) for glob in one.export.services for name in names)
+    )
 
 
 def _leader(engine: Engine) -> str:

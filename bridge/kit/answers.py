@@ -23,8 +23,9 @@ async def whole(answer: aiohttp.ClientResponse, place: str, less: str) -> bytes:
     return b"".join(pieces)
 
 
-def lost(error: aiohttp.ClientError | OSError, server: str, authority: str) -> str:
-    """What went wrong, and what may mend it; `server` and `authority` are how the operator names the two."""
+def lost(error: aiohttp.ClientError | OSError, server: str, authority: str, ours: str) -> str:
+    """What went wrong, and what may mend it: `server`, `authority` and the certificate that is `ours` are how the
+    operator names them."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
             reason = getattr(error.certificate_error, "verify_message", "") or "it is not to be trusted"
@@ -40,7 +41,7 @@ def lost(error: aiohttp.ClientError | OSError, server: str, authority: str) -> s
             return "the answer is cut short; it is asked again"
         case aiohttp.ClientOSError(__cause__=ssl.SSLError() as said) if said.reason:
             alert = said.reason.replace("_", " ").lower()
-            return f"the server ends TLS: {alert}; correct the certificate that is shown to it"
+            return f"the server does not believe who we are ({alert}); write or correct {ours}"
         case aiohttp.ClientOSError() if error.strerror:
             return f"the connection is lost: {error.strerror}; it is asked again"
         case _:

@@ -186,6 +186,18 @@ def test_a_configuration_that_writes_nothing_says_where_to_begin(folder: Path) -
         assert "nothing is written by this configuration; `export:` in a registry says what" in result.stderr
 
 
+def test_an_export_that_names_no_service_is_told_with_those_that_there_are(folder: Path) -> None:
+    config = folder / "bridge.yaml"
+    config.write_text(config.read_text().replace("shop/*", "shpo/*"))
+    for command in (["plan", "--offline"], ["apply", "--once"]):
+        result = call(folder, *command)
+        assert result.exit_code == 0, result.output
+        said = (
+            "note: out: no service is called as this export says (shpo/*); correct `services`: there are shop/payments"
+        )
+        assert result.stderr.splitlines() == [said]
+
+
 # apply
 
 

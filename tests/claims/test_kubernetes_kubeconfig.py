@@ -77,7 +77,9 @@ def test_without_a_context_it_is_told_which_there_are() -> None:
 
 
 def test_a_context_that_is_not_there_is_told_with_those_that_are() -> None:
-    assert refused(GOOD, "eu2") == "kubeconfig:18: contexts: has no context 'eu2'; there are: eu1, us1"
+    assert refused(GOOD, "eu2") == (
+        "kubeconfig:18: contexts: has no context 'eu2'; there are: eu1, us1; correct `context:`"
+    )
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,8 @@ async def test_a_certificate_is_shown_and_another_one_as_soon_as_it_is_there(
     ("tls", "why"),
     [
         ({}, "correct `tls.ca` or `url`"),
-        ({"ca": "ca.pem"}, "certificate required; correct the certificate"),
-        (None, "Client sent an HTTP request to an HTTPS server"),
+        ({"ca": "ca.pem"}, "certificate required); write or correct `tls.cert` and `tls.key`"),
+        (None, "Client sent an HTTP request to an HTTPS server.'; write `url` with https:"),
     ],
 )
 async def test_what_does_not_fit_between_two_that_speak_tls_is_one_clear_line(

@@ -244,7 +244,8 @@ async def test_no_token_and_half_a_token_are_denied_and_no_empty_registry(
 
 async def test_a_token_that_is_none_and_a_file_that_is_missing_are_told(standing: Agent, tmp_path: Path) -> None:
     async with observing(settings(standing.url, tmp_path, token="11111111-2222")) as seen:
-        await seen.until(lambda: seen.reading.denied and "ACL not found" in seen.reading.why)
+        await seen.until(lambda: "nobody has this token there ('ACL not found')" in seen.reading.why)
+        assert seen.reading.denied
     made = settings(standing.url, tmp_path)
     (tmp_path / "bridge-token").unlink()
     async with observing(made) as seen:
@@ -255,8 +256,8 @@ async def test_a_token_that_is_none_and_a_file_that_is_missing_are_told(standing
     ("more", "why"),
     [
         ({"datacenter": "nowhere"}, "correct `datacenter`"),
-        ({"enterprise": {"namespace": "team"}}, "correct the registry's configuration"),
-        ({"enterprise": {"partition": "west"}}, "correct the registry's configuration"),
+        ({"enterprise": {"namespace": "team"}}, "remove `enterprise`"),
+        ({"enterprise": {"partition": "west"}}, "remove `enterprise`"),
     ],
 )
 async def test_what_this_consul_does_not_have_is_one_clear_line(
