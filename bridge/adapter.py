@@ -137,7 +137,9 @@ class Observation:
     what it is the claim of. What an owner wrote is left out when none of its claims, here or in `held`, has moved for a
     day.
 
-    `how` says to operators how the registry is followed at present, where an adapter has several ways.
+    `how` says to operators how the registry is followed at present, where an adapter has several ways. `servers` are
+    names that nobody else's servers have, where there are such: two registries with one in common are one and the same,
+    whatever they are called and however they are reached.
     """
 
     services: Services
@@ -148,6 +150,7 @@ class Observation:
     held: Table[Target, Held] = field(default_factory=Table)
     others: tuple[tuple[str, Claim], ...] = ()
     how: str = ""
+    servers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,15 @@ def instance_of(said: Any) -> Instance:
     )
 
 
+def servers_of(said: Any) -> Iterator[str]:
+    """The ids of the nodes of a service's entries: nobody else's nodes have them."""
+    for entry in said if isinstance(said, list) else ():
+        node = entry.get("Node") if isinstance(entry, dict) else None
+        its = node.get("ID") if isinstance(node, dict) else None
+        if isinstance(its, str) and its:
+            yield its
+
+
 def yielding(owner: str, its: str = "") -> str:
     """The id of the check that lets the instance of that id go; of a node, that it goes when nothing is left on it."""
     return f"{YIELDS}{owner}:{its}"

@@ -6,18 +6,19 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from adapters.consul.catalog import Catalog
-from adapters.consul.client import Api
+from adapters.consul.client import Api, Unreached
 from adapters.consul.follow import follow
 from adapters.consul.hands import Hands
 from adapters.consul.listing import Listing
+from adapters.consul.objects import servers_of
 from adapters.consul.part import Part
 from adapters.consul.plan import Plan
 from adapters.consul.probes import probes
-from adapters.consul.selection import Selection
+from adapters.consul.selection import OWN, Selection
 from adapters.consul.sweep import each
 from adapters.consul.written import Written
 from bridge.adapter import Change, Claim, Holding, Observation, Probe, Problem, Put, Record, Stranger, Target, Unread
-from bridge.errors import Denied, Unavailable
+from bridge.errors import BridgeError, Denied, Unavailable
 from bridge.kit import Clock
 from bridge.kit.problems import bounded
 from bridge.model import Service, ServiceName, Services
@@ -61,6 +62,7 @@ class Consul:
         self._whole_at = self._looked_at = 0.0
         self._restored: Problem | None = None
         self._doubted = False
+        self._servers: frozenset[str] = frozenset()
         self._listed: Mapping[str, frozenset[str]] | None = None
         self._selected: frozenset[str] = frozenset()
         self._wanted: frozenset[str] = frozenset()
@@ -178,12 +180,23 @@ class Consul:
             self._restored = None
         begun = self._clock.now()
         await self._listing.read(self._api)
+        await self._know()
         await self._written.read()
         self._heed()
         await each(list(self._parts.values()), self._api, self._clock, self._catalog.take)
         self._read += 1
         self._looked_at = begun
         self._whole_at = begun + WHOLE * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # no secret
+
+    async def _know(self) -> None:
+        """Learn which servers it is, by the ids of their nodes; one that may not be seen is not known."""
+        try:
+            said = (await self._api.instances(OWN)).read()
+        except Unreached:
+            raise
+        except BridgeError:
+            return
+        self._servers = frozenset(servers_of(said))
 
     async def _beat(self) -> None:
         """A connection that waits hears nothing for a minute, dead or alive: ask what is answered at once."""
@@ -251,9 +264,17 @@ class Consul:
     def _view(self, plan: Plan) -> Observation:
         problems = bounded(self._problems(), SHOWN, self._api.where)
         unread = tuple(self._unread())
-        parts, written = len(self._parts) + 1, self._written
+        parts, written, servers = len(self._parts) + 1, self._written, self._servers
         return Observation(
-            self._catalog.services, self._read, problems, parts, unread, written.held, written.others, str(plan)
+            self._catalog.services,
+            self._read,
+            problems,
+            parts,
+            unread,
+            written.held,
+            written.others,
+            str(plan),
+            servers,
         )
 
     def _problems(self) -> Iterator[Problem]:
@@ -300,4 +321,6 @@ def _same(one: Observation, other: Observation) -> bool:
         and one.parts == other.parts
         and one.others == other.others
     )
-    return same and (one.problems, one.unread, one.how) == (other.problems, other.unread, other.how)
+    return same and (one.problems, one.unread, one.how, one.servers) == (
+        other.problems, other.unread, other.how, other.servers
+    )  # fmt: skip

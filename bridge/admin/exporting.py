@@ -177,6 +177,7 @@ def problems(of: Exported) -> tuple[Problem, ...]:
     found: list[Problem] = []
     if of.state in _WRONG:
         found.append(Problem("export", place(of), f"{of.state.value}: {of.why}"))
+    found += [Problem("same", place(of), what) for what in same(of)]
     found += _waiting_for_a_word(of)
     found += _bounded(
         of,
@@ -197,6 +198,15 @@ def problems(of: Exported) -> tuple[Problem, ...]:
     )
     found += _bounded(of, "fit", (one for name in sorted(of.problems) for one in of.problems[name]))
     return tuple(found)
+
+
+def same(of: Exported) -> list[str]:
+    """Of each source that is the registry itself: what is not done, and what to correct."""
+    return [
+        f"{source} is the same registry as {of.registry}, reached in another way: what it knows stands there, and is "
+        f"not written again; take {source} out of `from`"
+        for source in of.same
+    ]
 
 
 def _waiting_for_a_word(of: Exported) -> Iterator[Problem]:

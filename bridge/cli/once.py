@@ -88,7 +88,7 @@ class Seen:
     """Every target at one moment. `claims` are every owner's, by target; `wrong` is why some plan is not whole.
 
     `leader` is who else leads, "" where nobody does; `idle` says of which exports nothing comes, for want of a service
-    that is called so.
+    that is called so, or since a source is the target itself.
     """
 
     exported: tuple[Exported, ...]
@@ -337,12 +337,13 @@ def _found(engine: Engine, clock: Clock) -> Seen:
 
 
 def _idle(config: Config, engine: Engine) -> tuple[str, ...]:
-    """Exports that name no service of all that there are."""
+    """Exports that name no service of all that there are, or one of whose sources is what is written."""
     names = sorted(engine.catalog.value.services)
+    same = tuple(f"{exporting.place(one)}: {what}" for one in _all(engine) for what in exporting.same(one))
     if not names:
-        return ()
+        return same
     there = ", ".join(map(str, names[:SHOWN])) + (", …" if len(names) > SHOWN else "")
-    return tuple(
+    return same + tuple(
         f"{' '.join((one.registry, one.export.target)).strip()}: no service is called as this export says "
         f"({', '.join(glob.text for glob in one.export.services)}); correct `services`: there are {there}"
         for one in config.written()

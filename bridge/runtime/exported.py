@@ -38,6 +38,7 @@ class Exported:
     once. `unseen` are the sources of the export that were not read whole yet. `complete` says that the plan rests on a
     whole view of the target and of every source, and on the newest of each. `written` is when the last change was made,
     in seconds since the epoch; `made` how many of each kind this process made, and how many failed in which way.
+    `same` are those of its sources that are the registry itself, by another name: what they know is there already.
     """
 
     registry: SourceName
@@ -63,3 +64,4 @@ class Exported:
     written: float | None = None
     made: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    same: tuple[SourceName, ...] = ()

@@ -1,8 +1,8 @@
 """Which service has a record's key, where the names of several come to the same one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from bridge.adapter import RecordKey
+from bridge.adapter import Record, RecordKey
 from bridge.model import ServiceName
 
 
@@ -70,3 +70,8 @@ def _keep(them: dict[ServiceName, frozenset[RecordKey]], name: ServiceName, keys
         them[name] = keys
     else:
         them.pop(name, None)
+
+
+def taken(records: Sequence[Record]) -> tuple[RecordKey, ...]:
+    """The keys of records, and the names that they take."""
+    return tuple(dict.fromkeys(key for one in records for key in (one.key, *one.names)))

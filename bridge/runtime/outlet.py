@@ -29,11 +29,12 @@ from bridge.runtime.decisions import Decisions
 from bridge.runtime.election import Leadership
 from bridge.runtime.exported import Exported, State
 from bridge.runtime.keep import Keeper, unless_cancelled
-from bridge.runtime.keys import Keys
+from bridge.runtime.keys import Keys, taken
 from bridge.runtime.latest import Latest
 from bridge.runtime.notes import Notes
 from bridge.runtime.rate import Rate
 from bridge.runtime.reading import Reading
+from bridge.runtime.same import beside, same
 from bridge.runtime.writer import Writer
 from bridge.table import Table, changed, share
 from bridge.withhold import Judge, Judgement, Sources, Words
@@ -178,6 +179,8 @@ class Outlet:
             why = self._unclaimed
         elif opinion.standing is Standing.FOLLOWS and self._leadership.why:
             why = f"nobody here knows who leads: {self._leadership.why}"
+        elif opinion.standing is Standing.ANOTHER and (writing := beside(self._readings, self._registry)):
+            why = f"{writing} of this configuration is the same registry, and is written too; take one of them out"
         return _STANDINGS[opinion.standing], why
 
     def _is_unknown(self) -> bool:
@@ -276,7 +279,8 @@ class Outlet:
         self._unseen = tuple(
             name for name in sorted(self._export.sources) if self._silent(name) or name in catalog.waiting
         )
-        sources = tuple(name for name in self._export.sources if not self._silent(name))
+        us = same(self._readings, self._registry)
+        sources = tuple(name for name in self._export.sources if not (name in us or self._silent(name)))
         if sources == self._export_now.sources and before is not None:
             self._wants = catalog.services, wants(catalog.services, self._export_now, self._registry, before)
             return
@@ -317,7 +321,7 @@ class Outlet:
         if not self._losses.may(name, lost, budget, self._clock.now()):
             what = f"{len(lost)} endpoints that stand there cannot be said any more, and may not all go at once"
             return self._stays(name, f"{what}; what is there stays, for 30 minutes or until they can", problems)
-        return _Planned(made, tuple(problems), _taken(fitted))
+        return _Planned(made, tuple(problems), taken(fitted))
 
     def _fit(self, service: Service, holding: Holding) -> tuple[Sequence[Record], Sequence[Problem]]:
         return self._sink.fit(self._export.target, service, holding)
@@ -327,14 +331,12 @@ class Outlet:
 
     def _apart(self, planned: dict[ServiceName, _Planned], holdings: Holdings) -> None:
         """Leave a key, or a name, that several services come to with one of them."""
-        standing = {name: _taken(holdings.get(name, _NO_HOLDING).records) for name in sorted(planned)}
+        standing = {name: taken(holdings.get(name, _NO_HOLDING).records) for name in sorted(planned)}
         self._keys.stand(standing)
         for name in sorted(standing):
             one = planned[name]
             if lost := self._keys.take(name, one.keys):
-                changes = tuple(
-                    change for change in one.plan.changes if lost.keys().isdisjoint(_taken([change.record]))
-                )
+                changes = tuple(change for change in one.plan.changes if lost.keys().isdisjoint(taken([change.record])))
                 keys = {change.record.key for change in one.plan.changes}
                 withheld = tuple(
                     Withheld(name, key, "taken", (_THEIR_RECORD if key in keys else _THEIR_NAME).format(who))
@@ -463,6 +465,7 @@ class Outlet:
             writer.written,
             dict(writer.counts),
             writer.seconds,
+            tuple(name for name in same(self._readings, self._registry) if name in self._export.sources),
         )
         if (before.state, before.why) != (state, why):
             self._log_state(before, now)
@@ -478,11 +481,6 @@ class Outlet:
             _log.info("export writes", to=self._place, mode=self._export.mode, puts=now.puts, removals=now.removals)
         elif before.state in _STEADY and now.state not in _STEADY:
             _log.warning("export waits", to=self._place, state=now.state.value, why=now.why)
-
-
-def _taken(records: Sequence[Record]) -> tuple[RecordKey, ...]:
-    """The keys of records, and the names that they take."""
-    return tuple(dict.fromkeys(key for one in records for key in (one.key, *one.names)))
 
 
 def _puts(change: Change) -> bool:

@@ -50,6 +50,7 @@ class MemoryRegistry:
         self._chunk = chunk
         self._read = 1
         self._written: dict[Target, Claim] = {}
+        self.servers: frozenset[str] = frozenset()  # that it says it is read from
         self._problems: tuple[Problem, ...] = ()
         self._parts = 1
         self._unread: tuple[Unread, ...] = ()
@@ -183,7 +184,7 @@ class MemoryRegistry:
         else:
             services, held = old.services, old.held
         problems = (*self._problems, *(self.store.garbage[place] for place in sorted(self.store.garbage)))
-        self._say(Observation(services, self._read, problems, self._parts, self._unread, held))
+        self._say(Observation(services, self._read, problems, self._parts, self._unread, held, servers=self.servers))
 
     def _say(self, observation: Observation) -> None:
         self._observation = observation

@@ -11,6 +11,7 @@ import yaml
 
 from tests.chaos.test_app import Process, command, started, until_async
 from tests.envoy.certificates import Authority
+from tests.servers.consul.door import Door
 from tests.servers.consul.exporting import Exporter
 from tests.servers.consul.hand import entry
 from tests.servers.consul.observing import settings
@@ -173,3 +174,20 @@ async def test_what_one_datacenter_has_stands_in_another_one_by_an_agent_of_the_
             assert not {"metadata", "parked"} & {one["kind"] for one in await bridge.rows("problems")}
             assert await here.get(f"catalog/node/{bridge.node}") is None
             assert await here.get("kv/?keys") == []
+
+
+@pytest.mark.promise("law-5")
+async def test_a_consul_that_is_reached_in_two_ways_is_not_copied_into_itself_and_both_registries_are_named(
+    own: Agent, tmp_path: Path
+) -> None:
+    async with own.hand() as hand, Door(own.url).opened() as door:
+        await hand.say("web", ONE)
+        token = str(tmp_path / "token-state")
+        again = {"kind": "consul", "url": door.url, "token_file": token, "namespace": "shop"}
+        nothing = {"import": {"namespace": "shop", "services": ["none"]}}
+        bridge = Exporter(tmp_path, own.url, hand, vms=again, consul=nothing)
+        bridge.configure("")
+        async with exporting(bridge):
+            await bridge.until_problem("same", "vms is the same registry as consul, reached in another way")
+            await bridge.until_in_step()
+            assert [one["ServiceAddress"] for one in await hand.get("catalog/service/web")] == [ONE.partition(":")[0]]
