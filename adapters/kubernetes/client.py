@@ -252,12 +252,20 @@ def refusal(status: int, body: bytes, place: str) -> BridgeError:
     if status < 400 or said is None:
         return Unavailable(f"{place}: {_NOT_AN_API}")
     if status == 404:
-        return Missing(what)
+        return Missing(f"{what}{_no_namespace(said)}")
     if status == 409:
         return Conflict(what)
     if status == 410:
         return Expired(what)
     return Rejected(what) if status in _NO_CONTENT else Unavailable(what)
+
+
+def _no_namespace(said: Mapping[str, Any]) -> str:
+    """What to do where it is the namespace that is missing, "" where it is something else."""
+    details = said.get("details")
+    if not isinstance(details, Mapping) or details.get("kind") != "namespaces":
+        return ""
+    return f"; make the namespace {str(details.get('name'))[:63]}, or name another"
 
 
 def _said(body: bytes) -> Mapping[str, Any] | None:

@@ -99,7 +99,7 @@ class KubeLease:
             try:
                 self._found = await self._asked(self._api.post(self._path(collection=True), body))
             except Missing as error:
-                raise Unavailable(f"{error}; make the namespace {namespace}, or name another") from error
+                raise Unavailable(str(error)) from error
         else:
             self._found = await self._asked(self._api.put(self._path(), body))
         return lease.read(self._found, self._seconds)

@@ -50,8 +50,7 @@ class ConfigMapShelf:
         except Missing as error:
             if replaces is not None:
                 raise
-            what = f"make the namespace {self._namespace}, or name another; nothing was decided"
-            raise Unavailable(f"{error}; {what}") from error
+            raise Unavailable(f"{error}; nothing was decided") from error
 
     async def close(self) -> None:
         """Release the connections."""

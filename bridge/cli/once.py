@@ -30,6 +30,9 @@ PATIENCE = 75.0
 While somebody else leads it is waited so long for the lead, if not told otherwise.
 """
 
+VAIN = 30.0
+"""Seconds without a change made after which services of which each try fails are given up."""
+
 TICK = 0.5
 """Seconds between two looks whether the patience is at its end."""
 
@@ -279,7 +282,7 @@ async def _written(
 
     def ended() -> bool:
         nonlocal last, moved, watched, led, told
-        made = sum(sum(one.made.values()) for one in _all(engine))
+        made = sum(one.made.get(what, 0) for one in _all(engine) for what in ("put", "removed"))
         if made != last:
             last, moved = made, clock.now()
         if any(one.state in _WATCHED for one in _all(engine)):
@@ -294,7 +297,8 @@ async def _written(
         late, stuck = clock.now() >= began + wait, clock.now() >= max(moved, watched) + wait
         if clock.now() >= (led + lead if leader else moved + PATIENCE):
             return True
-        return all(_settled(engine, one, late, stuck, clock.wall()) for one in _all(engine))
+        vain = clock.now() >= moved + VAIN
+        return all((vain and _fails(one)) or _settled(engine, one, late, stuck, clock.wall()) for one in _all(engine))
 
     await _until(engine, ended, TICK)
     return _found(engine, clock)
@@ -314,6 +318,11 @@ def _settled(engine: Engine, one: Exported, late: bool, stuck: bool, wall: float
             return stuck
         case _:
             return False
+
+
+def _fails(one: Exported) -> bool:
+    """Whether some services fail, of a target that takes others."""
+    return one.state is State.WRITES and bool(one.waits)
 
 
 def _seen(engine: Engine, one: Exported) -> bool:
@@ -393,12 +402,19 @@ def failures(seen: Seen) -> list[str]:
     Of those that could not be read `Seen.wrong` tells, and of a leader that writes them `led`.
     """
     return [
-        f"{exporting.place(one)}: {one.state.value}: {one.why or 'no change was made for a while'}"
+        f"{exporting.place(one)}: {one.state.value}: {one.why or _waits(one)}"
         for one in seen.exported
         if one.state not in _DONE
         and not (seen.wrong and one.state in _UNREAD)
         and not (seen.leader and one.state is State.FOLLOWS)
     ]
+
+
+def _waits(one: Exported) -> str:
+    """Why changes that are left were not made."""
+    told = [f"{it.service}: {it.why}" for it in one.waits[:SHOWN]]
+    more = len(one.waits) - SHOWN
+    return "; ".join([*told, *([f"and {more} more"] if more > 0 else [])]) or "no change was made for a while"
 
 
 def led(seen: Seen) -> bool:

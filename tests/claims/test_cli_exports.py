@@ -12,7 +12,7 @@ import pytest
 from bridge.adapter import Claim, Holding, Problem, Record, RecordKey, Target
 from bridge.admin.log import configure
 from bridge.cli.once import TICK
-from bridge.errors import Rejected, Unavailable
+from bridge.errors import Denied, Rejected, Unavailable
 from bridge.kit import Kit
 from bridge.model import Service
 from bridge.runtime.election import Alone, AloneSettings, Term, deployment
@@ -258,6 +258,18 @@ def test_a_target_that_takes_nothing_is_given_up_and_its_reason_told(
     assert result.exit_code == 1, result.output
     assert "out: 1 change left to make; 0 records there" in result.stdout
     assert "error: out: failing: out: the disk is full; make room" in result.stderr
+
+
+def test_a_service_that_cannot_be_written_is_given_up_and_its_reason_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Denied("out: there is no namespace shop; make it", whole=False)
+    monkeypatch.setattr(StoreSettings, "spoil", lambda registry: registry.faults.refuse(gone, times=999))
+    monkeypatch.setattr("bridge.cli.once.VAIN", 1.0)
+    monkeypatch.setattr("bridge.cli.once.PATIENCE", 10_000.0)
+    result = call(folder, "apply", "--once")
+    assert result.exit_code == 1, result.output
+    assert "error: out: writes: shop/payments: out: there is no namespace shop; make it" in result.stderr
 
 
 def test_a_record_that_is_rejected_is_named_and_exit_3(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
