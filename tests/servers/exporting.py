@@ -12,6 +12,9 @@ from tests.chaos.test_app import Process, command, started, until_async
 QUICK = {"gather": "100ms", "small": "100%", "source": "100%", "last": "60s"}
 """What a source is believed soon: nothing here is about the guard."""
 
+PATIENT = {"wait": "60s"}
+"""So long it waits for a registry at its start; a command waits no longer, and says then that it was not read."""
+
 LIMITS = {"removals": {"at_once": "100%", "floor": 100_000}, "rate": {"per_second": 1000, "burst": 1000}}
 """As good as none: nothing here is about them."""
 
@@ -37,7 +40,7 @@ class Exporting(Process):
 
     def configure(self, text: str) -> None:
         super().configure(text)
-        said = yaml.safe_load(self.config.read_text()) | self.further()
+        said = yaml.safe_load(self.config.read_text()) | {"start": PATIENT} | self.further()
         self.config.write_text(yaml.safe_dump({**said, "registries": self.registries()}))
 
     def inventory(self, **services: Iterable[Any]) -> None:

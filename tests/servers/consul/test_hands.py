@@ -32,9 +32,6 @@ pytestmark = pytest.mark.timeout(900)  # five commands and two bridges, one afte
 ESM = {"external-node": "true", "external-probe": "true"}
 PING = {"CheckID": "externalNodeHealth", "Name": "External Node Status", "Status": "passing"}
 SIX = "fd00:10:20::7"
-PATIENT = {"wait": "60s"}
-"""A command waits so long for what is to be read, and says then that it was not."""
-
 HOSTS = {f"db-{number}": f"10.70.0.{number}" for number in range(1, 6)}
 
 
@@ -127,7 +124,7 @@ async def test_hosts_are_taken_over_while_a_bridge_runs_and_none_is_ever_missing
     async with own.hand() as hand:
         await register(hand, *(host(node, "web", address, **ours) for node, address in HOSTS.items()))
         await register(hand, host("db-1", "mail", "10.70.0.1"), six)
-        bridge = Exporter(tmp_path, own.url, hand, start=PATIENT)
+        bridge = Exporter(tmp_path, own.url, hand)
         bridge.configure("")
         code, out, err = await call(bridge, "convert", "registry", "consul", "--where", "keeper=inv*")
         assert (code, err) == (0, "")
@@ -167,7 +164,7 @@ def said(one: dict[str, Any]) -> tuple[Any, ...]:
 async def test_a_monitor_that_writes_at_the_same_time_is_in_nobodys_way(own: Agent, tmp_path: Path) -> None:
     async with own.hand() as hand, own.hand() as theirs:
         await register(hand, *(host(node, "web", address) for node, address in HOSTS.items()))
-        bridge = Exporter(tmp_path, own.url, hand, start=PATIENT)
+        bridge = Exporter(tmp_path, own.url, hand)
         bridge.inventory(web=HOSTS.values())
         asking, monitor = Asking(hand, ["web"]), Monitor(theirs, list(HOSTS))
         async with exporting(bridge), meanwhile(asking.run()), meanwhile(monitor.run()):
@@ -226,7 +223,7 @@ async def test_whoever_is_killed_in_the_midst_nothing_is_missing_and_who_comes_a
     export: dict[str, Any] = {"services": ["shop/*"], "from": ["vms"], **LIMITS, **slow}
     async with own.hand() as hand:
         await register(hand, *(host(node, "web", address) for node, address in hosts.items()))
-        bridge = Exporter(tmp_path, own.url, hand, consul={"export": [export]}, start=PATIENT)
+        bridge = Exporter(tmp_path, own.url, hand, consul={"export": [export]})
         bridge.inventory(web=hosts.values())
         asking = Asking(hand, ["web"])
         async with meanwhile(asking.run()):
@@ -260,7 +257,7 @@ async def test_where_no_bridge_runs_they_are_let_go_and_go_with_the_next_that_wr
 ) -> None:
     async with own.hand() as hand:
         await register(hand, host("db-1", "web", "10.70.0.1"))
-        bridge = Exporter(tmp_path, own.url, hand, start=PATIENT)
+        bridge = Exporter(tmp_path, own.url, hand)
         bridge.configure("")
         bridge.inventory(web=["10.70.0.1"])
         asking = Asking(hand, ["web"])
@@ -289,7 +286,7 @@ async def test_what_programs_keep_stays_and_says_whose_it_is(own: Agent, tmp_pat
         await hand.register(entry("web", "api.example.com", node="cloud"))
         await hand.put("agent/service/register", {"Name": "web", "ID": "web", "Address": "10.91.0.6", "Port": 80})
         await hand.raw("PUT", "kv/consul-esm/leader", b"esm-1")
-        bridge = Exporter(tmp_path, own.url, hand, start=PATIENT)
+        bridge = Exporter(tmp_path, own.url, hand)
         bridge.configure("")
         bridge.inventory(web=[*ports, *({"address": f"10.91.0.{last}", "ports": {"http": 80}} for last in (6, 8))])
         await until_async(lambda: _lists(hand, "10.91.0.6"), "the agent has said so")
@@ -328,7 +325,7 @@ async def test_without_the_right_to_the_nodes_they_are_left_empty_and_it_is_told
         await register(hand, host("db-1", "web", "10.70.0.1"))
         await hand.policy("prod", RIGHTS)
         token, _ = await hand.token("prod")
-        bridge = Exporter(tmp_path, own.url, hand, start=PATIENT)
+        bridge = Exporter(tmp_path, own.url, hand)
         bridge.token.write_text(token)
         bridge.inventory(web=["10.70.0.1"])
         async with exporting(bridge):
