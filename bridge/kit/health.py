@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bridge.kit.names import Pattern
 from bridge.kit.place import excerpt
-from bridge.kit.strict import Duration, PortLabel, Several, Strict
+from bridge.kit.strict import Duration, PortLabel, Several, Strict, write_duration
 from bridge.kit.tls import TlsSettings
 
 SHORTEST = 0.1
@@ -58,8 +58,12 @@ class TcpCheckSettings(Strict):
 
     @model_validator(mode="after")
     def _in_time(self) -> Self:
-        if self.interval < SHORTEST or not 0 < self.timeout <= self.interval:
-            raise ValueError("`interval` is at least 100ms, and `timeout` no longer than `interval`")
+        if self.interval < SHORTEST:
+            raise ValueError(f"`interval` is at least {write_duration(SHORTEST)}")
+        if not 0 < self.timeout <= self.interval:
+            said, most = write_duration(self.timeout), write_duration(self.interval)
+            default = "" if "timeout" in self.model_fields_set else " by default"
+            raise ValueError(f"`timeout` is {said}{default}; write more than 0s, and no more than `interval`, {most}")
         return self
 
 
