@@ -120,7 +120,7 @@ class Claiming:
             )
         if self._term is None or now >= self._term.until:
             leader = self._term.leader if self._term is not None else ""
-            why = f"another replica leads, {leader}" if leader else "another replica leads, or none yet"
+            why = f"another replica leads, {leader}" if leader else "nobody is known to lead"
             return Opinion(Standing.FOLLOWS, why)
         if claim is not None and self._stranger(claim) and now < self._lapses():
             who = "another deployment" if claim.deployment != self._mark.deployment else "another process"

@@ -239,7 +239,7 @@ def test_a_new_term_of_the_election_takes_over_at_once() -> None:
     claiming = claimed(0.0)
     claiming.lead(Term(1, 10.0))
     claiming.see([claim(term=2, revision=2)], 3, 11.0)
-    assert claiming.opinion(11.0).standing is Standing.FOLLOWS
+    assert claiming.opinion(11.0) == (Standing.FOLLOWS, "nobody is known to lead")
     assert claiming.due(11.0, 0.0) is None
     claiming.lead(Term(2, 99.0))
     due = claiming.due(12.0, 0.0)
