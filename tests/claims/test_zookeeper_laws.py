@@ -57,7 +57,7 @@ ports = st.builds(
 endpoints = st.builds(
     Endpoint,
     st.sampled_from(["10.0.0.1", "10.0.0.2", "2001:db8::1"]),
-    st.lists(ports, min_size=1, max_size=4).map(tuple),
+    st.lists(ports, min_size=1, max_size=4, unique_by=lambda port: (port.name, port.number)).map(tuple),
     st.sampled_from([None, *Health]),
     st.one_of(st.just(NOWHERE), st.builds(Locality, words, words, words)),
     st.one_of(st.just(""), words),
