@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile(
-    "fast", max_examples=10, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile(
-    "ci", max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
-)
+for profile, examples in ("fast", 10), ("ci", 100):  # the same ones in every run: what is red is so for everybody
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 settings.register_profile(
     "fuzz", max_examples=1_000, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
