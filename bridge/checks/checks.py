@@ -61,6 +61,7 @@ class Checks:
     def __init__(self, checks: Sequence[Check], remembered: Services | None = None) -> None:
         """`remembered`: what was believed when last running; what was unhealthy there is so until its first pass."""
         self._checks = tuple(checks)
+        self._idle = dict.fromkeys(self._checks)  # those of them that have named no service yet, in order
         self._bad = frozenset(
             (name, one.id)
             for name, service in (remembered.items() if remembered is not None else ())
@@ -86,6 +87,7 @@ class Checks:
         """What is known after `event`. `now`: seconds, monotonic."""
         match event:
             case Exist(services):
+                self._news = self._news or bool(self._idle)
                 for name in sorted(changed(self._services, services)):
                     self._compare(name, services.get(name), now)
                 self._services = services
@@ -139,6 +141,7 @@ class Checks:
         """What of a service is checked, how, and where (or why not); another bridge's is its own to check."""
         check = next((one for one in self._checks if one.names(name)), None)
         if service is not None and check is not None:
+            self._idle.pop(check, None)
             for endpoint in service.endpoints:
                 if not endpoint.via:
                     yield endpoint, check, check.of(endpoint)
@@ -285,13 +288,20 @@ class Checks:
         self._stale.clear()
         if self._news:
             self._news = False
-            self._problems = tuple(_problem(*why, them) for why, them in sorted(self._reasons.items()))
+            mute = (_problem(*why, them) for why, them in sorted(self._reasons.items()))
+            self._problems = (*map(_unnamed, self._idle if self._services else ()), *mute)
 
 
 def _problem(place: str, why: str, them: Collection[Key]) -> Problem:
     service, endpoint = next(iter(them))
     what = f"{why}; that is no verdict, and what was known stands"
     return Problem("check", f"{place}: {service} {endpoint}", what, service, len(them))
+
+
+def _unnamed(check: Check) -> Problem:
+    globs = ", ".join(pattern.text for pattern in check.services)
+    what = f"no service is called {globs}, or an earlier check has it; correct `services`, or take it out"
+    return Problem("check", check.place, what)
 
 
 def _due(key: Key, check: Check, now: float) -> float:

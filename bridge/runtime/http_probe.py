@@ -4,7 +4,15 @@ import errno
 import os
 import ssl
 
-from aiohttp import ClientError, ClientOSError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import (
+    ClientError,
+    ClientOSError,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    ServerDisconnectedError,
+    TCPConnector,
+)
 from yarl import URL
 
 from bridge.checks import Failed, Hindered, Passed, Result
@@ -69,6 +77,8 @@ class HttpProbe:
             return silent(seconds)
         except ClientOSError as error:
             return _refused(error)
+        except ServerDisconnectedError:
+            return Failed("hung up without an answer" + ("" if self._trust else " (a port of TLS wants `tls`)"))
         except ClientError as error:
             return Failed(f"no answer of HTTP: {str(error) or type(error).__name__}")
         return Passed() if status in self._passes else Failed(f"status {status}, not {self._how.expect}")

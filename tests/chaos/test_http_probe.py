@@ -131,6 +131,7 @@ async def test_a_certificate_must_be_of_the_authority_and_for_the_host(tmp_path:
             result = await found(server.at, **wrong)
             assert isinstance(result, Failed)
             assert result.why.startswith("TLS: ")
+        assert await found(server.at) == Failed("hung up without an answer (a port of TLS wants `tls`)")
         assert await found(server.at, tls=ours | {"check_hostname": False}, host="shop.example") == Passed()
     async with Server().running() as plain:
         result = await found(plain.at, tls=ours)

@@ -102,6 +102,18 @@ def test_another_reason_is_told_of_what_is_unhealthy() -> None:
     assert (told.why, told.since) == ("silent for 2 s, 4 in a row", since)
 
 
+def test_a_check_that_names_no_service_is_told_until_it_names_one() -> None:
+    them = World(Checks([check("shop/web"), check("shop/aip-*", "shop/web", place="health[1]")]))
+    them.exist()
+    assert them.round.problems == ()
+    them.exist(service("shop/web", ONE), service("shop/api-7", "10.0.0.2:80"))
+    (problem,) = them.round.problems
+    assert (problem.kind, problem.where) == ("check", "health[1]")
+    assert "no service is called shop/aip-*, shop/web" in problem.what
+    them.exist(service("shop/web", ONE), service("shop/aip-7", "10.0.0.2:80"))
+    assert them.round.problems == ()
+
+
 def test_of_those_that_cannot_be_checked_the_first_is_named_for_as_long_as_it_is_one() -> None:
     them = World(Checks([check(port="admin")]))
     admin = endpoint(ONE, more=[Port("admin", 9)])
