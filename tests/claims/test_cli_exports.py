@@ -1,45 +1,38 @@
-"""The commands about what is written: plan, apply, withdraw, adopt, show exports."""
+"""The commands about what is written, where no bridge runs: plan, apply."""
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
-from bridge.adapter import Claim, Holding, Problem, Record, RecordKey, Target
+from bridge.adapter import Claim, Holding, Problem, Record, Target
 from bridge.admin.log import configure
 from bridge.cli.once import TICK
 from bridge.errors import Denied, Rejected, Unavailable
-from bridge.kit import Kit
 from bridge.model import Service
-from bridge.runtime.election import Alone, AloneSettings, Term, deployment
-from bridge.testing.memory import MemoryRegistry, MemorySettings
-from bridge.testing.records import encode
+from bridge.runtime.election import Alone, AloneSettings, Term
+from bridge.testing.memory import MemoryRegistry
 from bridge.testing.store import Store
-from tests.builders import endpoint, name, service
+from tests.builders import service
 from tests.commands import call
-from tests.exporting import ONLY, config
+from tests.exporting import ONLY
 from tests.running import log_as_before
-
-PAYMENTS = service("shop/payments", "10.0.0.1:80", "10.0.0.2:80")
-LEDGER = service("shop/ledger", "10.0.1.1:80")
-KEY = RecordKey("shop/payments#0")
-
-
-class StoreSettings(MemorySettings):
-    """Memory registries that outlive a command: each opens anew what is in its store."""
-
-    stores: ClassVar[dict[str, Store]] = {}
-    spoil: ClassVar[Callable[[MemoryRegistry], None] | None] = None
-
-    def open(self, kit: Kit) -> MemoryRegistry:
-        registry = MemoryRegistry(mark=kit.mark, store=self.stores[kit.registry])
-        if StoreSettings.spoil is not None:
-            StoreSettings.spoil(registry)
-        return registry
+from tests.stored import (
+    KEY,
+    LEDGER,
+    PAYMENTS,
+    StoreSettings,
+    begun,
+    claim,
+    claims_are_seen_late,
+    knows,
+    ours,
+    out,
+    there,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,38 +44,8 @@ def log_of_its_own() -> Iterator[None]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A configuration that no bridge runs with: `vms` knows shop/payments, `out` is empty."""
-    config(tmp_path)
-    monkeypatch.setattr("bridge.config.installed", lambda: {"memory": lambda: StoreSettings})
-    monkeypatch.setattr(StoreSettings, "stores", {"vms": Store(), "out": Store()})
-    monkeypatch.setattr(StoreSettings, "spoil", None)
-    knows(PAYMENTS)
-    says("out")
+    begun(tmp_path, monkeypatch)
     return tmp_path
-
-
-def knows(*services: Service) -> None:
-    says("vms", *services)
-
-
-def says(registry: str, *services: Service) -> None:
-    MemoryRegistry(store=StoreSettings.stores[registry]).set(*services)
-
-
-def out() -> Store:
-    return StoreSettings.stores["out"]
-
-
-def there() -> list[str]:
-    return [str(key) for key in out().stands()]
-
-
-def ours(folder: Path) -> str:
-    return deployment(folder / "state")
-
-
-def claim(owner: str = "prod") -> Claim:
-    return out().claims[ONLY][owner]
 
 
 @pytest.mark.parametrize("command", [["plan"], ["apply"], ["withdraw"], ["adopt"]], ids=" ".join)
@@ -282,15 +245,6 @@ def test_a_record_that_is_rejected_is_named_and_exit_3(folder: Path, monkeypatch
     assert "rejected: out: shop/payments: out: too long" in result.stdout
 
 
-def claims_are_seen_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not before it was asked again whether there is any hope."""
-
-    async def claim(_: MemoryRegistry, target: Target, claim: Claim) -> None:
-        asyncio.get_running_loop().call_later(2 * TICK, out().claim, target, claim)
-
-    monkeypatch.setattr(MemoryRegistry, "claim", claim)
-
-
 @pytest.mark.promise("R-20")
 def test_the_time_of_the_lease_of_a_leader_that_is_paused_does_not_count_as_being_stuck(
     folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -349,160 +303,3 @@ def test_apply_does_not_write_beside_another_deployment(folder: Path) -> None:
     assert result.exit_code == 1
     assert "error: out: another: another deployment (theirs, term 4) writes as owner prod" in result.stderr
     assert there() == []
-
-
-# withdraw
-
-
-def test_withdraw_removes_what_is_ours_and_leaves_a_tombstone(folder: Path) -> None:
-    knows(PAYMENTS, LEDGER)
-    assert call(folder, "apply", "--once").exit_code == 0
-    out().foreign(ONLY, "other", RecordKey("shop/theirs#0"), name("shop/theirs"), encode([endpoint("10.0.7.7:80")]))
-    refused = call(folder, "withdraw", given="n\n")
-    assert refused.exit_code == 1
-    assert "out: 2 records will be removed: shop/ledger, shop/payments" in refused.stderr
-    assert len(there()) == 3
-    result = call(folder, "withdraw", given="y\n")
-    assert result.exit_code == 0, result.output
-    assert "out: withdrawn: 2 records" in result.stdout
-    assert there() == ["shop/theirs#0"]
-    assert claim().tombstone
-    again = call(folder, "withdraw", "--yes")
-    assert (again.exit_code, there()) == (0, ["shop/theirs#0"])
-
-
-def test_after_a_withdrawal_nothing_is_written_until_it_is_ended(folder: Path) -> None:
-    assert call(folder, "apply", "--once").exit_code == 0
-    assert call(folder, "withdraw", "--yes").exit_code == 0
-    result = call(folder, "apply", "--once")
-    assert result.exit_code == 1
-    assert (
-        "error: out: withdrawn: the owner prod was withdrawn here; `registry-bridge adopt` ends that" in result.stderr
-    )
-    assert there() == []
-    ended = call(folder, "adopt", "--yes")
-    assert (ended.exit_code, ended.stdout) == (0, "out: prod may write\n")
-    assert call(folder, "apply", "--once").exit_code == 0
-    assert there() == [KEY]
-    nothing = call(folder, "adopt", "--yes")
-    assert nothing.exit_code == 1
-    assert "prod was withdrawn from none of them; say --from" in nothing.stderr
-
-
-def left_behind(owner: str, age: float, deployment: str = "theirs") -> None:
-    """What a bridge of another owner wrote there, and its claim of so many seconds ago."""
-    store = out()
-    store.foreign(ONLY, owner, KEY, name("shop/payments"), encode(PAYMENTS.endpoints))
-    store.claim(ONLY, Claim(owner, deployment, 4, time.time() - age))
-
-
-@pytest.mark.promise("law-5")
-def test_an_owner_that_another_bridge_uses_is_not_withdrawn_unless_by_force(folder: Path) -> None:
-    left_behind("other", age=5)
-    result = call(folder, "withdraw", "--owner", "other", "--yes")
-    assert result.exit_code == 1
-    assert "out: another bridge (deployment theirs) writes there as other: it renewed its claim" in result.stderr
-    assert "stop that bridge, or say --force; nothing was changed" in result.stderr
-    assert there() == [KEY]
-    assert not claim("other").tombstone
-    forced = call(folder, "withdraw", "--owner", "other", "--yes", "--force")
-    assert forced.exit_code == 0, forced.output
-    assert there() == []
-    assert claim("other").tombstone
-
-
-@pytest.mark.promise("law-5")
-def test_the_minute_in_which_a_dead_bridge_is_watched_does_not_count_as_being_stuck(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bridge.runtime.claiming.LAPSE", 3.0)  # longer than start.wait
-    left_behind("other", age=120)
-    claims_are_seen_late(monkeypatch)
-    result = call(folder, "withdraw", "--owner", "other", "--yes")
-    assert (result.exit_code, there()) == (0, []), result.output
-
-
-def test_what_a_withdrawal_did_not_take_away_is_not_said_to_be_withdrawn(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left_behind("other", age=120, deployment=ours(folder))
-
-    async def lost(*_: object) -> None:
-        raise Unavailable("nobody answers")
-
-    monkeypatch.setattr(MemoryRegistry, "apply", lost)
-    result = call(folder, "withdraw", "--owner", "other", "--yes")
-    assert (result.exit_code, there()) == (1, [KEY])
-    assert "out: withdrawn: 0 records; 1 record still there" in result.stdout
-
-
-def test_an_owner_that_cannot_be_one_is_refused(folder: Path) -> None:
-    for command in (["withdraw", "--owner", "a b"], ["adopt", "--from", "a b"]):
-        result = call(folder, *command)
-        assert result.exit_code == 2
-        assert "cannot name who writes" in result.stderr
-    same = call(folder, "adopt", "--from", "prod")
-    assert same.exit_code == 2
-    assert "prod is the owner that the configuration has" in same.stderr
-
-
-# adopt
-
-
-def test_what_an_owner_wrote_that_was_renamed_is_taken_over_without_a_gap(folder: Path) -> None:
-    left_behind("old", age=5, deployment=ours(folder))
-    content = out().stands()[KEY]
-    result = call(folder, "adopt", "--from", "old", given="y\n")
-    assert result.exit_code == 0, result.output
-    assert result.stdout.endswith("out: 1 record with the mark of prod\n")
-    stored = out().records[ONLY][KEY]
-    assert (stored.owner, stored.record.content) == ("prod", content)
-    assert claim("old").tombstone
-    assert not claim().tombstone
-    planned = call(folder, "plan", "--offline")
-    assert (planned.exit_code, planned.stdout) == (0, "nothing to do\n")
-    assert call(folder, "apply", "--once").exit_code == 0
-
-
-def test_nothing_is_taken_over_from_a_bridge_that_runs(folder: Path) -> None:
-    left_behind("old", age=5)
-    result = call(folder, "adopt", "--from", "old", "--yes")
-    assert result.exit_code == 1
-    assert "another bridge (deployment theirs) writes there as old" in result.stderr
-    assert out().records[ONLY][KEY].owner == "old"
-    assert call(folder, "adopt", "--from", "old", "--yes", "--force").exit_code == 0
-    assert out().records[ONLY][KEY].owner == "prod"
-
-
-def test_an_owner_that_never_wrote_there_is_told_before_anything_changes(folder: Path) -> None:
-    left_behind("old", age=5, deployment=ours(folder))
-    mistyped = call(folder, "adopt", "--from", "odl", "--yes")
-    assert (mistyped.exit_code, mistyped.stdout) == (1, "")
-    assert "no bridge has written there as odl; correct --from, or say --force" in mistyped.stderr
-    assert out().records[ONLY][KEY].owner == "old"
-    assert call(folder, "adopt", "--from", "odl", "--yes", "--force").exit_code == 0
-    assert out().records[ONLY][KEY].owner == "old"
-
-
-@pytest.mark.promise("law-9")
-def test_a_target_that_cannot_be_read_keeps_no_other_from_being_withdrawn_or_taken_over(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = (folder / "bridge.yaml").read_text()
-    more = "- {name: more, kind: memory, export: [{services: ['*'], from: [vms]}]}\n"
-    (folder / "bridge.yaml").write_text(text.replace("admin:", f"{more}admin:").replace("wait: 2s", "wait: 500ms"))
-    monkeypatch.setitem(StoreSettings.stores, "more", Store())  # which nobody can read
-    applied = call(folder, "apply", "--once")
-    assert applied.exit_code == 1
-    assert "out: 1 written; 1 record there\nmore: not read, so left as it is\n" in applied.stdout
-    assert applied.stderr.count("\n") == 1
-    assert there() == [KEY]
-    withdrawn = call(folder, "withdraw", "--yes")
-    assert (withdrawn.exit_code, there()) == (1, [])
-    assert "error: more: was not read whole in time" in withdrawn.stderr
-    adopted = call(folder, "adopt", "--yes")
-    assert (adopted.exit_code, adopted.stdout) == (1, "out: prod may write\n")
-    assert "error: more: was not read whole in time" in adopted.stderr
-    only = call(folder, "withdraw", "--registry", "more", "--yes")
-    assert only.exit_code == 1
-    assert "nothing was withdrawn" in only.stderr
