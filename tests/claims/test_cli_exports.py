@@ -3,13 +3,12 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from bridge.adapter import Claim, Holding, Problem, Record, Target
-from bridge.admin.log import configure
 from bridge.cli.once import TICK
 from bridge.errors import Denied, Rejected, Unavailable
 from bridge.model import Service
@@ -19,7 +18,6 @@ from bridge.testing.store import Store
 from tests.builders import service
 from tests.commands import call
 from tests.exporting import ONLY
-from tests.running import log_as_before
 from tests.stored import (
     KEY,
     LEDGER,
@@ -33,13 +31,6 @@ from tests.stored import (
     out,
     there,
 )
-
-
-@pytest.fixture(autouse=True)
-def log_of_its_own() -> Iterator[None]:
-    with log_as_before():
-        configure("json", "error")
-        yield
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """The commands that change who owns what is written: withdraw, adopt; where no bridge runs."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bridge.adapter import Claim, RecordKey
-from bridge.admin.log import configure
 from bridge.errors import Unavailable
 from bridge.testing.memory import MemoryRegistry
 from bridge.testing.records import encode
@@ -15,7 +13,6 @@ from bridge.testing.store import Store
 from tests.builders import endpoint, name
 from tests.commands import call
 from tests.exporting import ONLY
-from tests.running import log_as_before
 from tests.stored import (
     KEY,
     LEDGER,
@@ -29,13 +26,6 @@ from tests.stored import (
     out,
     there,
 )
-
-
-@pytest.fixture(autouse=True)
-def log_of_its_own() -> Iterator[None]:
-    with log_as_before():
-        configure("json", "error")
-        yield
 
 
 @pytest.fixture
